@@ -1,0 +1,51 @@
+# make run    set-up, demo study, the whole job; prints the report's path and the main findings
+# make test   set-up, lint, types, import contracts, all tests but the slow ones
+
+PYTHON ?= python3
+STUDY ?= studies/demo
+BIN := .venv/bin
+
+.PHONY: run test lint types contracts pytest test-slow setup lock clean
+
+run: setup
+	$(BIN)/kkz-eval demo --study $(STUDY)
+	$(BIN)/kkz-eval run --study $(STUDY)
+
+test: lint types contracts pytest
+
+lint: setup
+	$(BIN)/ruff check kkz_eval pipelines tests benchmarks
+	$(BIN)/ruff format --check kkz_eval pipelines tests benchmarks
+
+types: setup
+	$(BIN)/mypy
+
+contracts: setup
+	$(BIN)/lint-imports
+
+pytest: setup
+	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile
+
+# Seeded simulations that take minutes.
+test-slow: setup
+	$(BIN)/pytest -m slow
+
+setup: .venv/installed
+
+# Every package by version and hash; the project itself on top, without asking for anything more.
+.venv/installed: constraints.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch .venv/installed
+
+# After a change of dependencies: resolve anew, with hashes and without addresses.
+lock: setup
+	$(BIN)/pip install --quiet pip-tools
+	printf 'hatchling>=1.27\neditables>=0.5\n' > .venv/build.in
+	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-annotate --no-header \
+		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options \
+		--extra dev --output-file constraints.txt pyproject.toml .venv/build.in
+
+clean:
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

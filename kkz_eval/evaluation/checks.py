@@ -1,0 +1,210 @@
+"""Questions that the data must answer before anyone reads results.
+
+What belongs here: question, query, answer in words. What does not: results.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import duckdb
+
+from kkz_eval.errors import WarehouseError
+
+
+@dataclass(frozen=True)
+class CheckOutcome:
+    """The answer: passed or not, one sentence, and counts. Never a value of a record."""
+
+    passed: bool
+    answer: str
+    figures: Mapping[str, int | float | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One question about one table. `must_hold` stops a run; otherwise a failure only warns."""
+
+    name: str
+    table: str
+    question: str
+    must_hold: bool
+    ask: Callable[[duckdb.DuckDBPyConnection], CheckOutcome]
+
+
+def run(connection: duckdb.DuckDBPyConnection, name: str) -> CheckOutcome:
+    """Ask one question by its name."""
+    for check in CHECKS:
+        if check.name == name:
+            return check.ask(connection)
+    raise WarehouseError(f"there is no check '{name}'.")
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[tuple[object, ...]]:
+    return connection.execute(query).fetchall()
+
+
+def _network(connection: duckdb.DuckDBPyConnection) -> CheckOutcome:
+    wrong = _rows(
+        connection,
+        """
+        SELECT wave FROM reference.network
+        WHERE announced_members IS NOT NULL AND (
+            announced_members <> counted_members OR announced_kreisfreie_staedte <> counted_kreisfreie_staedte
+            OR announced_gemeinden <> counted_gemeinden OR announced_kreise <> counted_kreise)
+        ORDER BY wave
+        """,
+    )
+    share = _rows(connection, "SELECT counted_children, counted_members FROM reference.network WHERE wave = 2017")[0][0]
+    percent = round(100 * float(str(share)), 1)
+    if wrong:
+        waves = ", ".join(str(row[0]) for row in wrong)
+        return CheckOutcome(
+            False, f"The register differs from the announced network in wave {waves}; mend the register."
+        )
+    return CheckOutcome(
+        True,
+        "18 pilots and 22 joiners as announced;"
+        f" together they hold {percent} % of children under 6 (announced: about 60 %).",
+        {"share of children under 6, percent": percent},
+    )
+
+
+def _rows_conserved(connection: duckdb.DuckDBPyConnection) -> CheckOutcome:
+    lost = _rows(
+        connection, "SELECT file_name FROM intake.delivery WHERE n_rows <> n_accepted + n_quarantined ORDER BY 1"
+    )
+    files, rows = _rows(connection, "SELECT count(*), coalesce(sum(n_rows), 0) FROM intake.delivery")[0]
+    if lost:
+        return CheckOutcome(
+            False, f"{len(lost)} deliveries lost rows, first {lost[0][0]}; restore a backup and load again."
+        )
+    return CheckOutcome(True, f"{files} deliveries, {rows} rows in, all accepted or quarantined.")
+
+
+def _years_complete(connection: duckdb.DuckDBPyConnection) -> CheckOutcome:
+    gaps = _rows(
+        connection,
+        """
+        WITH span AS (
+            SELECT source, min(year) AS first, max(year) AS last, count(DISTINCT year) AS years
+            FROM intake.delivery WHERE is_active AND year IS NOT NULL GROUP BY source)
+        SELECT source, last - first + 1 - years FROM span WHERE last - first + 1 > years ORDER BY source
+        """,
+    )
+    if gaps:
+        told = "; ".join(f"{source}: {n} years missing between first and last" for source, n in gaps)
+        return CheckOutcome(False, f"{told}. Ask for these deliveries.")
+    return CheckOutcome(True, "Every source has a delivery for each year between its first and last.")
+
+
+def _newest_year(connection: duckdb.DuckDBPyConnection) -> CheckOutcome:
+    late = _rows(
+        connection,
+        """
+        SELECT source, max(year) FROM intake.delivery CROSS JOIN plan.study
+        WHERE is_active AND year IS NOT NULL
+        GROUP BY source, plan.study.as_of
+        HAVING max(year) < year(plan.study.as_of) - CASE WHEN month(plan.study.as_of) > 10 THEN 0 ELSE 1 END
+        ORDER BY source
+        """,
+    )
+    if late:
+        told = "; ".join(f"{source}: newest year {year}" for source, year in late)
+        return CheckOutcome(False, f"{told}. The newest school year should be here by 31 October.")
+    return CheckOutcome(True, "The newest school year is here for every source of children.")
+
+
+def _exam_coverage(connection: duckdb.DuckDBPyConnection) -> CheckOutcome:
+    low = _rows(
+        connection,
+        """
+        SELECT coverage.year FROM release.coverage AS coverage
+        LEFT JOIN plan.excluded_period AS excluded
+            ON excluded.source = coverage.source AND excluded.period = coverage.year
+        WHERE coverage.source = 'school_entry_exam' AND coverage.unit = 'all'
+            AND coverage.share_examined < 0.9 AND excluded.period IS NULL
+        ORDER BY coverage.year
+        """,
+    )
+    if low:
+        years = ", ".join(str(row[0]) for row in low)
+        return CheckOutcome(
+            False, f"Fewer than 90 % of expected children were examined in {years}; consider excluding them."
+        )
+    return CheckOutcome(
+        True, "In every year used, at least 90 % of expected children were examined, or no number is expected."
+    )
+
+
+def _outcomes_present(connection: duckdb.DuckDBPyConnection) -> CheckOutcome:
+    missing = _rows(
+        connection,
+        """
+        SELECT plan.outcome.outcome FROM plan.outcome
+        WHERE plan.outcome.outcome NOT IN (SELECT outcome FROM cells.panel WHERE is_used)
+        ORDER BY position
+        """,
+    )
+    if missing:
+        names = ", ".join(str(row[0]) for row in missing)
+        return CheckOutcome(
+            False, f"No usable cell for: {names}. Deliver the source or take the outcome out of the plan."
+        )
+    return CheckOutcome(True, "Every outcome of the plan has usable cells.")
+
+
+def _pretrends(connection: duckdb.DuckDBPyConnection) -> CheckOutcome:
+    tested = _rows(
+        connection,
+        """
+        SELECT outcome, p_value FROM estimates.callaway_santanna
+        WHERE aggregation = 'pretest' AND p_value IS NOT NULL AND comparison = (
+            SELECT min(comparison) FROM estimates.callaway_santanna WHERE comparison = 'main')
+        ORDER BY outcome
+        """,
+    )
+    low = [str(outcome) for outcome, p_value in tested if float(str(p_value)) < 0.05]
+    expected = round(0.05 * len(tested), 1)
+    told = f"{len(low)} of {len(tested)} outcomes moved apart before the start (p < 0.05); {expected} are expected by chance"
+    return CheckOutcome(len(low) <= max(1, 2 * expected), f"{told}: {', '.join(low) or 'none'}.")
+
+
+def _placebos(connection: duckdb.DuckDBPyConnection) -> CheckOutcome:
+    seen = _rows(
+        connection,
+        """
+        SELECT DISTINCT estimate.outcome FROM estimates.callaway_santanna AS estimate
+        INNER JOIN plan.outcome ON plan.outcome.outcome = estimate.outcome
+        WHERE plan.outcome.role = 'placebo' AND estimate.aggregation = 'overall'
+            AND (estimate.ci_low > 0 OR estimate.ci_high < 0)
+        ORDER BY 1
+        """,
+    )
+    if seen:
+        names = ", ".join(str(row[0]) for row in seen)
+        return CheckOutcome(
+            False, f"A change is seen where none should be: {names}. Read all results with this in mind."
+        )
+    return CheckOutcome(True, "No change is seen in the outcomes that the programme can hardly move.")
+
+
+CHECKS = (
+    Check(
+        "network_as_announced", "reference.network", "Does the register match the announced network?", True, _network
+    ),
+    Check(
+        "rows_conserved",
+        "staging.school_entry_exam",
+        "Were all delivered rows accepted or quarantined?",
+        True,
+        _rows_conserved,
+    ),
+    Check("years_complete", "staging.school_entry_exam", "Is there a delivery for every year?", False, _years_complete),
+    Check("newest_year_delivered", "staging.school_entry_exam", "Is the newest school year here?", False, _newest_year),
+    Check(
+        "exam_coverage", "release.coverage", "Were enough children examined in every year used?", False, _exam_coverage
+    ),
+    Check("outcomes_present", "cells.panel", "Does every outcome of the plan have data?", False, _outcomes_present),
+    Check("pretrends", "release.effects", "Did groups move together before the start?", False, _pretrends),
+    Check("placebos_quiet", "release.effects", "Do outcomes that cannot move stay put?", False, _placebos),
+)

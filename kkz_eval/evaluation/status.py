@@ -1,0 +1,108 @@
+"""What is fresh, what is stale, and why. What belongs here: comparing what was built with what stands there now."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import duckdb
+
+from kkz_eval.evaluation.run import INPUTS, estimate_fingerprint
+from kkz_eval.intake.inbox import delivered_files, file_sha256
+from kkz_eval.plan import Plan, Study
+from kkz_eval.plan.read import plan_sha256
+from kkz_eval.warehouse import PLAN_TABLES, SqlFile
+from kkz_eval.warehouse.build import RecordedBuild, fingerprint_of, recorded_builds
+
+ESTIMATORS = ("callaway_santanna", "event_study", "two_way_fixed_effects")
+State = Literal["fresh", "stale", "missing"]
+
+
+@dataclass(frozen=True)
+class StepStatus:
+    """One table: its state, and the reason in words ('' when fresh)."""
+
+    table: str
+    state: State
+    why: str
+
+
+def study_status(
+    connection: duckdb.DuckDBPyConnection, study: Study, plan: Plan, catalog: Mapping[str, SqlFile]
+) -> list[StepStatus]:
+    """The state of every table of a study, in the order of building."""
+    recorded = recorded_builds(connection)
+    prints = {name: build.fingerprint for name, build in recorded.items()}
+    states = _plan_states(connection, plan) | _intake_states(connection, study)
+    for name, file in _steps(catalog).items():
+        states[name] = _state(name, file, states, recorded, prints, connection)
+    return list(states.values())
+
+
+def _steps(catalog: Mapping[str, SqlFile]) -> dict[str, SqlFile | None]:
+    """Tables in building order; estimates (no SQL file) come before the first table that reads them."""
+    steps: dict[str, SqlFile | None] = {}
+    for name, file in catalog.items():
+        for estimate in sorted(f"estimates.{estimator}" for estimator in ESTIMATORS):
+            if estimate in file.reads:
+                steps.setdefault(estimate, None)
+        steps[name] = file
+    return steps
+
+
+def _state(
+    name: str,
+    file: SqlFile | None,
+    states: Mapping[str, StepStatus],
+    recorded: Mapping[str, RecordedBuild],
+    prints: Mapping[str, str],
+    connection: duckdb.DuckDBPyConnection,
+) -> StepStatus:
+    reads = file.reads if file else frozenset(INPUTS)
+    if name not in recorded:
+        return StepStatus(name, "missing", "never built")
+    changed = sorted(read for read in reads if read in states and states[read].state != "fresh")
+    if changed:
+        return StepStatus(name, "stale", f"reads {changed[0]}, which is {states[changed[0]].state}")
+    if file is None:
+        expected = estimate_fingerprint(connection, name.split(".")[1])
+        return (
+            StepStatus(name, "fresh", "")
+            if prints[name] == expected
+            else StepStatus(name, "stale", "cells were rebuilt")
+        )
+    if recorded[name].code_sha256 != file.sha256:
+        return StepStatus(name, "stale", "its SQL file has changed")
+    if prints[name] != fingerprint_of(file, prints):
+        return StepStatus(name, "stale", "a table it reads was rebuilt with other content")
+    return StepStatus(name, "fresh", "")
+
+
+def _plan_states(connection: duckdb.DuckDBPyConnection, plan: Plan) -> dict[str, StepStatus]:
+    try:
+        stored = str(connection.execute("SELECT plan_sha256 FROM plan.study").fetchall()[0][0])
+    except duckdb.CatalogException:
+        return {f"plan.{table}": StepStatus(f"plan.{table}", "missing", "never loaded") for table in PLAN_TABLES}
+    fresh = stored == plan_sha256(plan)
+    return {
+        f"plan.{table}": StepStatus(
+            f"plan.{table}", "fresh" if fresh else "stale", "" if fresh else "plan.toml has changed"
+        )
+        for table in PLAN_TABLES
+    }
+
+
+def _intake_states(connection: duckdb.DuckDBPyConnection, study: Study) -> dict[str, StepStatus]:
+    """Sources whose inbox holds a file that the ledger does not know, by content."""
+    try:
+        known = {str(row[0]) for row in connection.execute("SELECT sha256 FROM intake.delivery").fetchall()}
+    except duckdb.CatalogException:
+        known = set()
+    new: dict[str, int] = {}
+    for source, path in delivered_files(study):
+        new.setdefault(source, 0)
+        new[source] += file_sha256(path) not in known
+    states = {}
+    for source, n_new in sorted(new.items()):
+        why = f"{n_new} file{'s' if n_new > 1 else ''} in the inbox not taken in" if n_new else ""
+        states[f"intake.{source}"] = StepStatus(f"intake.{source}", "stale" if n_new else "fresh", why)
+    return states

@@ -1,0 +1,147 @@
+"""The command line.
+
+What belongs here: words, options and exit codes. What does not: anything a library function can do.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kkz_eval.errors import KkzError
+from pipelines.resources import DEFAULT_STUDY, STUDY_VARIABLE
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__ and "Evaluate a programme."
+)
+
+StudyOption = Annotated[
+    Path, typer.Option("--study", envvar=STUDY_VARIABLE, help="Folder of the study.", show_default=True)
+]
+DEFAULT = Path(DEFAULT_STUDY)
+
+
+def main() -> None:
+    """Entry point: our own errors become one sentence on stderr and exit code 1."""
+    os.umask(0o077)
+    try:
+        app(standalone_mode=True)
+    except KkzError as fault:
+        typer.echo(f"kkz-eval: {fault}", err=True)
+        sys.exit(1)
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Folder of the new study.")],
+    plan: Annotated[str, typer.Option(help="Shipped plan to begin with: demo or official.")] = "official",
+    input_folder: Annotated[Path | None, typer.Option("--input", help="Folder with the delivered files.")] = None,
+) -> None:
+    """Create a study folder with a plan to edit."""
+    from kkz_eval.plan import Study  # noqa: PLC0415
+
+    study = Study.create(folder, plan, input_folder)
+    typer.echo(f"Study created: {study.root}")
+    typer.echo(f"Plan to read and edit: {study.plan_file}")
+    typer.echo(f"Deliveries are read from: {study.inbox}")
+
+
+@app.command()
+def demo(
+    study: StudyOption = DEFAULT,
+    scale: Annotated[float | None, typer.Option(help="Share of the real number of children.", min=0.001, max=1)] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the simulation.", min=0)] = 2012,
+) -> None:
+    """Create the demo study: a simulated North Rhine-Westphalia with a stated truth."""
+    from kkz_eval.demo.study import DEFAULT_SCALE, make_demo  # noqa: PLC0415
+
+    made = make_demo(study, scale=DEFAULT_SCALE if scale is None else scale, seed=seed)
+    typer.echo(f"Demo study: {made.root} (truth: {made.root / 'truth.csv'})")
+
+
+@app.command()
+def run(
+    study: StudyOption = DEFAULT,
+    as_of: Annotated[str, typer.Option(help="Day as of which to speak (YYYY-MM-DD) instead of the plan's.")] = "",
+    verbose: Annotated[bool, typer.Option(help="Show Dagster's own log.")] = False,
+) -> None:
+    """The whole job: take in new files, build cells, estimate, release tables and report."""
+    from pipelines.main_run import run_job  # noqa: PLC0415
+
+    release = run_job(study, as_of=as_of, verbose=verbose)
+    state = "new release" if release.is_new else "nothing has changed since release"
+    typer.echo(f"\n{state} {release.number}")
+    for finding in release.findings_en:
+        typer.echo(f"- {finding}")
+    for change in release.deviations:
+        typer.echo(f"Deviation from the first released plan: {change}")
+    typer.echo(f"Report: {release.report} (English: report_en.html)")
+
+
+@app.command()
+def check(study: StudyOption = DEFAULT) -> None:
+    """Check the files of the inbox without storing them, and the data of the last run."""
+    from pipelines.main_run import check_study  # noqa: PLC0415
+
+    lines, is_good = check_study(study)
+    for line in lines:
+        typer.echo(line)
+    if not is_good:
+        raise typer.Exit(1)
+
+
+@app.command()
+def status(study: StudyOption = DEFAULT) -> None:
+    """Which tables are fresh, which are stale, and why."""
+    from kkz_eval.evaluation.status import study_status  # noqa: PLC0415
+    from kkz_eval.plan import Study  # noqa: PLC0415
+    from kkz_eval.report.bundle import last_release  # noqa: PLC0415
+    from kkz_eval.warehouse import Warehouse, read_catalog  # noqa: PLC0415
+
+    opened = Study.open(study)
+    plan = opened.plan()
+    with Warehouse.of(opened).connect() as connection:
+        steps = study_status(connection, opened, plan, read_catalog())
+    for step in steps:
+        typer.echo(f"{step.state:8} {step.table:36} {step.why}".rstrip())
+    number = last_release(opened)
+    typer.echo(f"Last release: {number or 'none'}")
+
+
+@app.command()
+def report(study: StudyOption = DEFAULT) -> None:
+    """Render the last release again from the released tables."""
+    from kkz_eval.plan import Study  # noqa: PLC0415
+    from kkz_eval.report.bundle import publish  # noqa: PLC0415
+    from kkz_eval.warehouse import Warehouse  # noqa: PLC0415
+
+    opened = Study.open(study)
+    with Warehouse.of(opened).connect() as connection:
+        release = publish(connection, opened, again=True)
+    typer.echo(f"Report: {release.report}")
+
+
+@app.command()
+def ui(
+    study: StudyOption = DEFAULT,
+    port: Annotated[int, typer.Option(help="Port on this machine.", min=1024, max=65535)] = 3000,
+    write: Annotated[bool, typer.Option("--write", help="Allow runs to be started from the browser.")] = False,
+) -> None:
+    """Dagster's pages for this study, on this machine only; read-only unless --write is given."""
+    from kkz_eval.plan import Study  # noqa: PLC0415
+
+    opened = Study.open(study)
+    place = ["--host", "127.0.0.1", "--port", str(port), "--module-name", "pipelines.definitions"]
+    command = ["dagster", "dev", *place] if write else ["dagster-webserver", "--read-only", *place]
+    program = Path(sys.executable).parent / command[0]
+    typer.echo(f"http://127.0.0.1:{port} ({'runs can be started' if write else 'read-only'}); end with Ctrl-C")
+    environment = os.environ | dagster_environment(opened.root, opened.dagster_home)
+    raise typer.Exit(subprocess.call([str(program), *command[1:]], env=environment))
+
+
+def dagster_environment(root: Path, home: Path) -> dict[str, str]:
+    """What Dagster must know of a study: its folder, its history, no telemetry."""
+    return {STUDY_VARIABLE: str(root), "DAGSTER_HOME": str(home), "DAGSTER_DISABLE_TELEMETRY": "yes"}

@@ -1,0 +1,104 @@
+"""The main job started from a command line.
+
+What belongs here: running the one job in this process and telling how it went. What does not: steps of the job.
+"""
+
+import logging
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kkz_eval.errors import KkzError
+from kkz_eval.plan import Study
+from kkz_eval.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from dagster import ExecuteInProcessResult
+
+    from kkz_eval.report.bundle import Release
+
+
+def run_job(folder: Path, *, as_of: str = "", verbose: bool = False) -> "Release":
+    """Run the job `evaluation` on a study and return its release. Raises `KkzError` with the first fault's sentence."""
+    from kkz_eval.intake.inbox import require_deliveries  # noqa: PLC0415
+    from kkz_eval.report.bundle import last_release, read_release  # noqa: PLC0415
+
+    study = Study.open(folder)
+    require_deliveries(study, study.plan().changed(as_of=as_of))
+    before = last_release(study)
+    _show_progress()
+    with Warehouse.of(study).connect():
+        pass  # Waits for the lock and finds a damaged file before Dagster starts a run.
+    result = _execute(study, as_of, verbose)
+    if not result.success:
+        raise KkzError(_first_fault(result))
+    release = read_release(study)
+    return replace(release, is_new=release.number > before)
+
+
+def check_study(folder: Path) -> tuple[list[str], bool]:
+    """Lines that say what is wrong with files and data, and whether anything is that must not be."""
+    from kkz_eval.evaluation.checks import CHECKS  # noqa: PLC0415
+    from kkz_eval.intake.inbox import check_files, require_deliveries  # noqa: PLC0415
+
+    study = Study.open(folder)
+    plan = study.plan()
+    require_deliveries(study, plan)
+    lines: list[str] = []
+    is_good = True
+    with Warehouse.of(study).connect() as connection:
+        for line, is_accepted in check_files(connection, study, plan):
+            lines.append(line)
+            is_good = is_good and is_accepted
+        for question in CHECKS:
+            try:
+                outcome = question.ask(connection)
+            except Exception as fault:
+                if type(fault).__module__ != "_duckdb":
+                    raise
+                lines.append(f"not run   {question.name}: the study has not been run yet")
+                continue
+            word = "passed" if outcome.passed else "FAILED" if question.must_hold else "look"
+            lines.append(f"{word:9} {question.name}: {outcome.answer}")
+            is_good = is_good and (outcome.passed or not question.must_hold)
+    return lines, is_good
+
+
+def _execute(study: Study, as_of: str, verbose: bool) -> "ExecuteInProcessResult":
+    from pipelines.cli import dagster_environment  # noqa: PLC0415
+
+    os.environ.update(dagster_environment(study.root, study.dagster_home))
+    import dagster as dg  # noqa: PLC0415
+
+    from pipelines.definitions import build_definitions  # noqa: PLC0415
+    from pipelines.resources import StudyResource  # noqa: PLC0415
+
+    definitions = build_definitions(StudyResource(path=str(study.root)))
+    config = {
+        "loggers": {"console": {"config": {"log_level": "DEBUG" if verbose else "CRITICAL"}}},
+        "ops": {"plan_tables": {"config": {"as_of": as_of}}},
+    }
+    with dg.DagsterInstance.get() as instance:
+        job = definitions.resolve_job_def("evaluation")
+        return job.execute_in_process(run_config=config, instance=instance, raise_on_error=False)
+
+
+def _first_fault(result: "ExecuteInProcessResult") -> str:
+    """The sentence of the first failed step, or of the first check that must hold and did not."""
+    for event in result.all_events:
+        if event.is_step_failure and event.step_failure_data.user_failure_data:
+            return str(event.step_failure_data.user_failure_data.description)
+    for event in result.all_events:
+        if event.is_step_failure and event.step_failure_data.error:
+            return f"step {event.step_key} failed ({event.step_failure_data.error.cls_name}); see the run in the UI."
+    return "the run failed; see `kkz-eval ui`."
+
+
+def _show_progress() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("kkz_eval")
+    logger.handlers = [handler]
+    logger.setLevel(logging.INFO if sys.stderr.isatty() else logging.WARNING)
