@@ -188,6 +188,55 @@ def _placebos(connection: duckdb.DuckDBPyConnection) -> CheckOutcome:
     return CheckOutcome(True, "No change is seen in the outcomes that the programme can hardly move.")
 
 
+def _published_quota(connection: duckdb.DuckDBPyConnection) -> CheckOutcome:
+    # Exact arithmetic: a printed decimal stands for everything within half a unit of it.
+    compared = _rows(
+        connection,
+        """
+        WITH printed AS (
+            SELECT region_key AS kreis, year, value FROM intake.official_figure
+            WHERE table_code = 'AI003-2' AND measure LIKE 'Anteil Schulabgänger ohne Hauptschulabschluss%'
+                AND region_level = 'kreis' AND value IS NOT NULL)
+        SELECT counted.kreis, counted.year,
+            abs(100 * CAST(counted.count AS DECIMAL(18, 4)) - printed.value * counted.denominator)
+            <= CAST(0.05 AS DECIMAL(4, 2)) * counted.denominator AS agrees
+        FROM staging.official_count AS counted
+        INNER JOIN printed ON printed.kreis = counted.kreis AND printed.year = counted.year
+        WHERE counted.series = 'leavers_without_degree'
+        ORDER BY counted.kreis, counted.year
+        """,
+    )
+    wrong = [f"{kreis} in {year}" for kreis, year, agrees in compared if not agrees]
+    told = f"{len(compared)} Kreis-years of leavers without a degree compared with the printed quota"
+    if not compared:
+        return CheckOutcome(True, "Leavers and printed quotas are not both delivered; nothing to compare.")
+    if wrong:
+        return CheckOutcome(False, f"{told}; they differ for {', '.join(wrong)}. Check these files.")
+    return CheckOutcome(True, f"{told}: all agree to the printed decimal.", {"Kreis-years compared": len(compared)})
+
+
+def _inkar_as_genesis(connection: duckdb.DuckDBPyConnection) -> CheckOutcome:
+    compared = _rows(
+        connection,
+        """
+        SELECT reference.kreis.name, counted.year,
+            abs(counted.count / CAST(counted.denominator AS DOUBLE) - rated.rate) <= 0.0000501 AS agrees
+        FROM staging.official_count AS counted
+        INNER JOIN staging.official_rate AS rated ON rated.kreis = counted.kreis AND rated.year = counted.year
+        INNER JOIN reference.kreis ON reference.kreis.kreis = counted.kreis
+        WHERE counted.series = 'leavers_without_degree' AND rated.series = 'leavers_without_degree_inkar'
+        ORDER BY reference.kreis.name, counted.year
+        """,
+    )
+    wrong = [f"{name} {year}" for name, year, agrees in compared if not agrees]
+    told = f"{len(compared)} Kreis-years of leavers compared between INKAR and GENESIS"
+    if not compared:
+        return CheckOutcome(True, "INKAR and GENESIS are not both delivered; nothing to compare.")
+    if wrong:
+        return CheckOutcome(False, f"{told}; they differ by more than rounding in: {', '.join(wrong)}.")
+    return CheckOutcome(True, f"{told}: all agree to rounding.", {"Kreis-years compared": len(compared)})
+
+
 CHECKS = (
     Check(
         "network_as_announced", "reference.network", "Does the register match the announced network?", True, _network
@@ -204,6 +253,8 @@ CHECKS = (
     Check(
         "exam_coverage", "release.coverage", "Were enough children examined in every year used?", False, _exam_coverage
     ),
+    Check("quota_as_published", "cells.official", "Do counts give the printed quota?", True, _published_quota),
+    Check("inkar_as_genesis", "cells.official_rate", "Do INKAR and GENESIS agree?", False, _inkar_as_genesis),
     Check("outcomes_present", "cells.panel", "Does every outcome of the plan have data?", False, _outcomes_present),
     Check("pretrends", "release.effects", "Did groups move together before the start?", False, _pretrends),
     Check("placebos_quiet", "release.effects", "Do outcomes that cannot move stay put?", False, _placebos),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from typing import Literal
 
 import duckdb
@@ -39,14 +40,11 @@ def study_status(
 
 
 def _steps(catalog: Mapping[str, SqlFile]) -> dict[str, SqlFile | None]:
-    """Tables in building order; estimates (no SQL file) come before the first table that reads them."""
-    steps: dict[str, SqlFile | None] = {}
-    for name, file in catalog.items():
-        for estimate in sorted(f"estimates.{estimator}" for estimator in ESTIMATORS):
-            if estimate in file.reads:
-                steps.setdefault(estimate, None)
-        steps[name] = file
-    return steps
+    """Every table in building order; estimates have no SQL file and are computed from `INPUTS`."""
+    reads = {name: set(file.reads) for name, file in catalog.items()}
+    reads |= {f"estimates.{estimator}": set(INPUTS) for estimator in ESTIMATORS}
+    order = TopologicalSorter({name: sorted(needed & reads.keys()) for name, needed in reads.items()}).static_order()
+    return {name: catalog.get(name) for name in order}
 
 
 def _state(

@@ -200,7 +200,8 @@ def parse_contract(content: bytes, where: str) -> Contract:
     try:
         return Contract(**fields, sha256=hashlib.sha256(content).hexdigest())
     except ValidationError as fault:
-        first = fault.errors()[0]
+        # An unknown key is told before the gap that it leaves.
+        first = min(fault.errors(), key=lambda error: error["type"] != "extra_forbidden")
         place = ".".join(str(part) for part in first["loc"]) or "contract"
         raise DeliveryError("CONTRACT", f"{where}: '{place}' is not allowed: {first['msg']}.") from None
 

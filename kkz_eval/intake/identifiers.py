@@ -51,8 +51,7 @@ def refuse_direct_identifiers(file_name: str, headers: Sequence[str], contract: 
     known = {header for column in contract.columns for header in column.headers}
     for position, header in enumerate(headers, start=1):
         if header not in known and direct_identifier(header):
-            # A first line of data could look like a header, so the text itself is only named when it reads as one.
-            shown = f" ('{header}')" if _LOOKS_LIKE_HEADER.match(header) else ""
+            shown = f" ('{header}')" if _may_be_told([each for each in headers if each not in known]) else ""
             raise DeliveryError(
                 "DIRECT_IDENTIFIER",
                 f"{file_name}, line 1, column {position}{shown}: this column names a direct identifier and nothing was"
@@ -98,8 +97,9 @@ def _difference(missing: list[str], unknown: list[tuple[int, str]]) -> str:
     if missing:
         parts.append(f"columns missing: {', '.join(missing)}")
     if unknown:
+        told = _told if _may_be_told([header for _, header in unknown]) else _place
         parts.append(
-            f"columns not in the contract: {', '.join(_told(place, header, missing) for place, header in unknown)}"
+            f"columns not in the contract: {', '.join(told(place, header, missing) for place, header in unknown)}"
         )
     return (
         "; ".join(parts)
@@ -107,9 +107,16 @@ def _difference(missing: list[str], unknown: list[tuple[int, str]]) -> str:
     )
 
 
-def _told(position: int, header: str, missing: list[str]) -> str:
-    if not _LOOKS_LIKE_HEADER.match(header):
-        return f"column {position}"
+def _may_be_told(unknown: Sequence[str]) -> bool:
+    """Whether unknown headers may stand in a message: among cells of a child, some would not read as headers."""
+    return all(_LOOKS_LIKE_HEADER.match(header) for header in unknown)
+
+
+def _place(position: int, _header: str, _missing: list[str]) -> str:
+    return f"column {position}"
+
+
+def _told(_position: int, header: str, missing: list[str]) -> str:
     by_folded = {name.casefold(): name for name in missing}
     near = difflib.get_close_matches(header.casefold(), list(by_folded), n=1, cutoff=0.5)
     return f"{header} (renamed from {by_folded[near[0]]}?)" if near else header

@@ -140,8 +140,7 @@ def load_official(connection: duckdb.DuckDBPyConnection, study: Study, plan: Pla
                 "MISSING_FILE",
                 f"{path}: the plan names this file but it is not there; deliver it or remove it from the plan.",
             )
-        figures = read_official(path, entry.kind).figures
-        report = deliver_official(connection, path, figures, as_of=plan.study.as_of, inbox=study.inbox)
+        report = deliver_official(connection, path, entry.file, entry.kind, as_of=plan.study.as_of, inbox=study.inbox)
         log.info("%s: %s figures", entry.file, report.n_rows)
         reports.append(report)
     return Loaded(tuple(reports), _record(connection, "official_figure"))
@@ -177,7 +176,9 @@ def check_files(connection: duckdb.DuckDBPyConnection, study: Study, plan: Plan)
         )
     for entry in plan.official_files:
         path = study.inbox / entry.file
-        yield _verdict(entry.file, lambda p=path, k=entry.kind: f"{len(read_official(p, k).figures)} figures")
+        yield _verdict(
+            entry.file, lambda p=path, k=entry.kind: f"{sum(1 for _ in read_official(p, k).figures)} figures"
+        )
 
 
 def _check_child_file(connection: duckdb.DuckDBPyConnection, study: Study, plan: Plan, source: str, path: Path) -> str:

@@ -15,21 +15,23 @@ from kkz_eval.report.locale import NOT_ESTIMABLE, SUPPRESSED
 Tables = Mapping[str, pd.DataFrame]
 Row = dict[str, Any]
 
-_TEST = "estimate std_error df ci_low ci_high p_value n_children n_units n_treated_units n_clusters status note plan_sha256"
+_SIZES = "n_children n_units n_treated_units n_clusters status note plan_sha256"
+_TEST = f"estimate std_error df ci_low ci_high p_value {_SIZES}"
 _EFFECT = f"outcome comparison estimator aggregation cohort event_time period {_TEST}"
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     name: tuple(columns.split())
     for name, columns in {
         "participation": "unit name kreis kreis_name region wave start_date dose role reason",
-        "coverage": "source unit name year n_files n_delivered n_accepted n_quarantined n_expected share_examined status",
+        "coverage": "source unit name year n_files n_delivered n_accepted n_quarantined n_expected share_examined "
+        "status",
         "description": "outcome comparison_group period n mean ci_low ci_high status note",
         "exposure": "outcome wave period measurement_date years_under_programme full_years share_of_full is_exposed "
         "is_fully_exposed first_exposed_period first_exposed_year first_fully_exposed_period "
         "first_fully_exposed_year can_be_known_now",
         "effects": _EFFECT,
         "event_study": "outcome comparison estimator cohort event_time years_under_programme estimate std_error df "
-        "ci_low ci_high band_low band_high p_value n_children n_units n_treated_units n_clusters status note plan_sha256",
+        f"ci_low ci_high band_low band_high p_value {_SIZES}",
         "group_time": _EFFECT,
         "dictionary": "table_name column_name unit description",
     }.items()

@@ -36,7 +36,7 @@ class Locale:
         return "." if self.language == "de" else ","
 
     def number(self, value: float, decimals: int = 1, *, signed: bool = False) -> str:
-        """`-1234.5` becomes `−1.234,5` or `−1,234.5`. A value that rounds to nothing is shown as zero without a sign."""
+        """`-1234.5` becomes `−1.234,5` or `−1,234.5`. What rounds to nothing is shown as zero without a sign."""
         plain = f"{abs(value):,.{decimals}f}"
         digits = plain.translate({ord(","): self.thousands, ord("."): self.decimal})
         if not any(mark in "123456789" for mark in plain):

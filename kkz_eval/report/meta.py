@@ -79,9 +79,10 @@ class ExcludedPeriod:
 class ReportMeta:
     """Everything the report prints that is not a released number.
 
-    The first comparison is the main one. `main_estimator` names the rows of the main results; where an outcome has none,
-    the report takes the first estimator it finds and says which. `threshold` is the smallest number of children that may
-    appear. `cluster` says what `n_clusters` counts. `is_synthetic` puts a banner on every page: the children are invented.
+    The first comparison is the main one. `main_estimator` names the rows of the main results; where an outcome has
+    none, the report takes the first estimator it finds and says which. `threshold` is the smallest number of children
+    that may appear. `cluster` says what `n_clusters` counts. `is_synthetic` puts a banner on the page: the children are
+    invented.
     """
 
     study_name: str

@@ -103,7 +103,8 @@ class Results:
             (
                 effect.estimator
                 for effect in self.effects
-                if effect.outcome == outcome and effect.comparison == self.comparison(outcome)
+                if effect.outcome == outcome
+                and effect.comparison == self.comparison(outcome)
                 and effect.aggregation == "overall"
             ),
         )
@@ -149,8 +150,11 @@ class Results:
         return [
             effect
             for effect in self.effects
-            if effect.outcome == outcome and effect.aggregation == "group" and effect.cohort is not None
-            and effect.comparison == self.comparison(outcome) and effect.estimator == self.estimator(outcome)
+            if effect.outcome == outcome
+            and effect.aggregation == "group"
+            and effect.cohort is not None
+            and effect.comparison == self.comparison(outcome)
+            and effect.estimator == self.estimator(outcome)
         ]
 
     def other_calculations(self, outcome: str) -> list[Effect]:
@@ -159,7 +163,9 @@ class Results:
         return [
             effect
             for effect in self.effects
-            if effect.outcome == outcome and effect.aggregation in ("overall", "static") and effect.cohort is None
+            if effect.outcome == outcome
+            and effect.aggregation in ("overall", "static")
+            and effect.cohort is None
             and (effect.comparison, effect.estimator) != main
         ]
 

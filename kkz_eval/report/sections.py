@@ -13,7 +13,8 @@ from kkz_eval.report.figures import coverage, description, event_study, forest, 
 from kkz_eval.report.frames import Row, number, rows, text
 from kkz_eval.report.meta import OutcomeMeta, Role
 from kkz_eval.report.results import Verdict
-from kkz_eval.report.tables import Table, Tables, plain_html, table_html
+from kkz_eval.report.table_html import Table, plain_html, table_html
+from kkz_eval.report.tables import Tables
 from kkz_eval.report.wording import Wording
 
 
@@ -95,15 +96,17 @@ class Sections:
         if not table.body:
             return None
         html = plain_html(table) if is_plain else table_html(table)
-        return Printed(Markup(html), len(table.body), table.caption, self.tables.legend(table))  # noqa: S704 (escaped by great_tables)
+        return Printed(
+            Markup(html), len(table.body), table.caption, self.tables.legend(table)
+        )  # escaped by great_tables
 
     def _figure(self, name: str, chart: Any, alternative: str, table: Table, caption: str, heading: str = "") -> Figure:
         drawn = theme.svg(theme.styled(chart, self.language), name=name, label=alternative)
         return Figure(
             name,
-            Markup(drawn),  # noqa: S704 (vl-convert and theme.svg escape what comes from data)
+            Markup(drawn),  # vl-convert and theme.svg escape what comes from data
             caption,
-            Markup(plain_html(table)) if table.body else Markup(""),  # noqa: S704 (escapes every cell)
+            Markup(plain_html(table)) if table.body else Markup(""),  # escapes every cell
             self.tables.legend(table),
             heading,
         )
@@ -224,9 +227,7 @@ class Sections:
         found = self._means.get(outcome.name, [])
         if not any(number(row["mean"]) is not None for row in found):
             return None
-        names = {
-            group: description.group_label(group, self.language) for group, *_ in description.groups(self.meta)
-        }
+        names = {group: description.group_label(group, self.language) for group, *_ in description.groups(self.meta)}
         return self._figure(
             f"course-{outcome.name}",
             description.description(found, outcome, self.meta, self.language),

@@ -121,7 +121,7 @@ class Wording:
         return self._sentence(str(self.results.verdict(outcome)), self.results.overall(outcome.name), outcome)
 
     def seen_briefly(self, outcome: OutcomeMeta) -> str:
-        """The numbers alone for an undecided or seen outcome, whose word stands beside it; otherwise the whole sentence."""
+        """The numbers alone where the word beside them says the rest; otherwise the whole sentence."""
         is_plain = self.results.verdict(outcome) in (Verdict.SEEN, Verdict.UNDECIDED)
         return self._sentence("brief", self.results.overall(outcome.name), outcome) if is_plain else self.seen(outcome)
 

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import duckdb
@@ -153,12 +154,12 @@ def _collect(node: object, tables: set[tuple[str, str]], parts: set[str]) -> Non
 
 
 def _in_building_order(files: dict[str, SqlFile]) -> dict[str, SqlFile]:
-    ordered: dict[str, SqlFile] = {}
-    waiting = dict(sorted(files.items()))
-    while waiting:
-        ready = [name for name, file in waiting.items() if not (file.reads & waiting.keys())]
-        if not ready:
-            raise WarehouseError(f"sql/: these tables read each other in a circle: {', '.join(sorted(waiting))}.")
-        for name in ready:
-            ordered[name] = waiting.pop(name)
-    return ordered
+    try:
+        order = list(
+            TopologicalSorter({name: sorted(file.reads & files.keys()) for name, file in files.items()}).static_order()
+        )
+    except CycleError as fault:
+        raise WarehouseError(
+            f"sql/: these tables read each other in a circle: {', '.join(sorted(set(fault.args[1])))}."
+        ) from None
+    return {name: files[name] for name in order}

@@ -132,13 +132,16 @@ all_rows AS (
 judged AS (
     SELECT
         all_rows.*,
-        NOT is_public AND (
-            (n_accepted > 0 AND n_accepted < plan.study.threshold) OR (n_expected > 0 AND n_expected < plan.study.threshold)
+        NOT all_rows.is_public AND (
+            all_rows.n_accepted BETWEEN 1 AND plan.study.threshold - 1
+            OR COALESCE(all_rows.n_expected, 0) BETWEEN 1 AND plan.study.threshold - 1
         ) AS is_small,
         -- A share has two sides: few children not examined hide the share, and with it the number expected.
-        NOT is_public AND n_expected > n_accepted AND n_expected - n_accepted < plan.study.threshold AS is_small_gap,
+        NOT all_rows.is_public
+            AND COALESCE(all_rows.n_expected - all_rows.n_accepted, 0) BETWEEN 1 AND plan.study.threshold - 1
+            AS is_small_gap,
         -- Few unusable lines of one place could point at a child; of the whole Land they only tell of the files.
-        unit <> 'all' AND n_quarantined BETWEEN 1 AND plan.study.threshold - 1 AS is_few_lines
+        all_rows.unit <> 'all' AND all_rows.n_quarantined BETWEEN 1 AND plan.study.threshold - 1 AS is_few_lines
     FROM all_rows
     CROSS JOIN plan.study
 )
@@ -158,4 +161,3 @@ SELECT
         AS share_examined,
     CASE WHEN is_small THEN 'suppressed' WHEN is_small_gap THEN 'share suppressed' ELSE 'released' END AS status
 FROM judged
-CROSS JOIN plan.study

@@ -27,6 +27,8 @@ WITH ranked AS (
             ORDER BY delivery_id DESC, reference_date DESC NULLS LAST, line_no DESC
         ) AS newest_first
     FROM intake.official_figure
+    -- A corrected file counts instead of the older one.
+    WHERE delivery_id IN (SELECT delivery_id FROM intake.delivery WHERE is_active)
 ),
 figure AS (
     SELECT region_key, region_level, year, table_code, characteristics, measure, value

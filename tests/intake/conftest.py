@@ -1,6 +1,7 @@
-"""A tiny study with an inbox, and builders of delivered rows. What belongs here: places and rows. What does not: checks."""
+"""A tiny study with an inbox, and builders of delivered rows. Belongs here: places and rows. Does not: checks."""
 
 import datetime as dt
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,12 +29,12 @@ KITA = {"AGS": "05315000", "Kitajahr": "2015", "Alter": "4", "Buchungszeit": "45
 
 def exam_rows(number: int, **changed: str) -> list[dict[str, str]]:
     """Rows of the exam of different children, in the columns' order of the contract."""
-    return [{"Pseudonym": f"{7 * i + 3:x}".rjust(6, "a").rjust(16, "f"), **EXAM, **changed} for i in range(number)]
+    return [{"Pseudonym": f"{7 * i + 3:06x}".rjust(16, "f"), **EXAM, **changed} for i in range(number)]
 
 
 def kita_rows(number: int, **changed: str) -> list[dict[str, str]]:
     """Rows of Kita attendance of different children."""
-    return [{"Pseudonym": f"{7 * i + 3:x}".rjust(6, "b").rjust(16, "e"), **KITA, **changed} for i in range(number)]
+    return [{"Pseudonym": f"{7 * i + 3:06x}".rjust(16, "e"), **KITA, **changed} for i in range(number)]
 
 
 def csv_text(rows: Sequence[dict[str, str]], header: Sequence[str] | None = None) -> str:
@@ -77,17 +78,25 @@ class Bench:
         return {line: list(why) for line, why in self.rows("SELECT line_no, reasons FROM intake.quarantine")}  # type: ignore[misc, call-overload]
 
 
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    """An empty study with the reference tables."""
-    inbox, work = tmp_path / "inbox", tmp_path / "work"
-    inbox.mkdir()
+@pytest.fixture(scope="session")
+def empty_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with the reference tables and the empty tables of intake, made once and copied per test."""
+    folder = tmp_path_factory.mktemp("empty")
     catalog = read_catalog()
-    warehouse = Warehouse(tmp_path / "warehouse.duckdb", work, (inbox, work))
-    with warehouse.connect() as con:
+    with Warehouse(folder / "warehouse.duckdb", folder / "work", (folder,)).connect() as con:
         for name in ("reference.gemeinde", "reference.key_change", "reference.sopess_cutoff"):
             build_table(con, catalog[name])
         create_tables(con)
+    return folder / "warehouse.duckdb"
+
+
+@pytest.fixture
+def bench(tmp_path: Path, empty_warehouse: Path) -> Iterator[Bench]:
+    """An empty study with the reference tables."""
+    inbox, work = tmp_path / "inbox", tmp_path / "work"
+    inbox.mkdir()
+    shutil.copyfile(empty_warehouse, tmp_path / "warehouse.duckdb")
+    with Warehouse(tmp_path / "warehouse.duckdb", work, (inbox, work)).connect() as con:
         yield Bench(con, inbox, work)
 
 

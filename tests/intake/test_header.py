@@ -19,7 +19,9 @@ def test_direct_identifiers_are_known_whatever_their_spelling(header: str) -> No
     assert direct_identifier(header)
 
 
-@pytest.mark.parametrize("header", ["Pseudonym", *EXAM, "Kitajahr", "Buchungszeit", "Monate_anwesend", "Stufe", "Kinder"])
+@pytest.mark.parametrize(
+    "header", ["Pseudonym", *EXAM, "Kitajahr", "Buchungszeit", "Monate_anwesend", "Stufe", "Kinder"]
+)
 def test_the_agreed_columns_are_no_identifiers(header: str) -> None:
     assert not direct_identifier(header)
 

@@ -168,7 +168,9 @@ def test_more_bad_rows_than_the_contract_allows_refuse_the_file(bench: Bench) ->
     for row in rows[:2]:
         row["Zaehlen"] = "77"
     assert bench.deliver("school_entry_exam", "SEU_2015.csv", csv_text(rows)).n_quarantined == 2
-    bench.con.execute("DELETE FROM intake.delivery; DELETE FROM intake.quarantine; DELETE FROM intake.school_entry_exam")
+    bench.con.execute(
+        "DELETE FROM intake.delivery; DELETE FROM intake.quarantine; DELETE FROM intake.school_entry_exam"
+    )
     rows[2]["Zaehlen"] = "77"
     code, message = refusal(bench, rows)
     assert code == "TOO_MANY_BAD_ROWS"
@@ -209,7 +211,9 @@ def test_a_file_of_a_year_to_come_is_refused(bench: Bench) -> None:
 
 
 CELLS = st.one_of(
-    st.sampled_from(["", "0", "1", "9", "99", "-1", "CANARY7", "5315000", "05315000", "118,5", "K", "=1+1", '"', "2015"]),
+    st.sampled_from(
+        ["", "0", "1", "9", "99", "-1", "CANARY7", "5315000", "05315000", "118,5", "K", "=1+1", '"', "2015"]
+    ),
     st.text(st.characters(codec="utf-8", exclude_characters="\n\r;"), max_size=12),
 )
 

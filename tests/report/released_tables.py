@@ -2,6 +2,7 @@
 
 import math
 import random
+import re
 from datetime import date
 
 import pandas as pd
@@ -10,15 +11,24 @@ from kkz_eval.report.figures.tiles import TILES
 from kkz_eval.report.frames import COLUMNS
 from kkz_eval.report.meta import ComparisonMeta, ExcludedPeriod, OutcomeMeta, ReportMeta
 
+# Words that would claim more than such a study can show.
+FORBIDDEN = re.compile(r"\bproves?\b|beweis|no effect|kein\w* (effekt|wirkung)|signifi[ck]", re.IGNORECASE)
 AS_OF = date(2025, 12, 31)
-WAVE_2012 = "111 112 116 119 124 358 513 515 570 711 913 915 978".split()
-WAVE_2017 = "114 117 315 316 366 378 512 558 566 758 766 911 916 970 562".split()
+WAVE_2012 = ["111", "112", "116", "119", "124", "358", "513", "515", "570", "711", "913", "915", "978"]
+WAVE_2017 = ["114", "117", "315", "316", "366", "378", "512", "558", "566", "758", "766", "911", "916", "970", "562"]
 STARTS = {2012: date(2012, 1, 1), 2017: date(2017, 1, 1), 2020: date(2020, 8, 1)}
 
-# name, German, English, unit, direction, role, source, kind, level, effect at full exposure, years from entry to measurement
+CALCULATIONS = (
+    ("main", "callaway_santanna"),
+    ("main", "event_study"),
+    ("main", "two_way_fixed_effects"),
+    ("never_treated", "callaway_santanna"),
+)
+
+# name, German, English, unit, direction, role, source, kind, level, effect at full exposure, years until measured
 _OUTCOMES = [
-    ("german_insufficient", "Deutsch nicht ausreichend (Stufe 1–3)", "German not sufficient (grades 1–3)", "share", "lower",
-     "primary", "school_entry_exam", "entry_year", 0.22, -0.021, 0),
+    ("german_insufficient", "Deutsch nicht ausreichend (Stufe 1–3)", "German not sufficient (grades 1–3)", "share",
+     "lower", "primary", "school_entry_exam", "entry_year", 0.22, -0.021, 0),
     ("sopess_flagged", "Auffällige SOPESS-Untertests (0–9)", "Flagged SOPESS sub-tests (0–9)", "points", "lower",
      "primary", "school_entry_exam", "entry_year", 1.6, -0.05, 0),
     ("u8_u9_complete", "U8 und U9 wahrgenommen", "U8 and U9 check-ups attended", "share", "higher",
@@ -45,8 +55,8 @@ _OUTCOMES = [
      "secondary", "education", "entry_year", 0.19, -0.008, 3),
     ("gymnasium", "Übergang zum Gymnasium", "Moved to Gymnasium", "share", "higher",
      "secondary", "education", "entry_year", 0.41, 0.002, 4),
-    ("leaving_without_certificate", "Schule ohne Abschluss verlassen", "Left school without a certificate", "share", "lower",
-     "secondary", "education", "entry_year", 0.06, 0.0, 10),
+    ("leaving_without_certificate", "Schule ohne Abschluss verlassen", "Left school without a certificate", "share",
+     "lower", "secondary", "education", "entry_year", 0.06, 0.0, 10),
     ("hearing_finding", "Hörbefund", "Hearing finding", "share", "lower",
      "placebo", "school_entry_exam", "entry_year", 0.05, 0.0, 0),
     ("height", "Körpergröße", "Height", "cm", "higher",
@@ -60,10 +70,10 @@ def meta(**changes: object) -> ReportMeta:
         "study_name": "demo",
         "title_de": "Kein Kind zurücklassen – Vorführung mit simulierten Kindern",
         "title_en": "Kein Kind zurücklassen – demonstration with simulated children",
-        "question_de": "Geht es Kindern in Orten, die früh mit der Präventionskette begonnen haben, bei der Einschulung und "
-        "danach besser, als es ihnen dort sonst gegangen wäre?",
-        "question_en": "Are children in places that joined up prevention early better off at school entry and later than "
-        "they would otherwise have been there?",
+        "question_de": "Geht es Kindern in Orten, die früh mit der Präventionskette begonnen haben, bei der "
+        "Einschulung und danach besser, als es ihnen dort sonst gegangen wäre?",
+        "question_en": "Are children in places that joined up prevention early better off at school entry and later "
+        "than they would otherwise have been there?",
         "outcomes": tuple(OutcomeMeta(*entry[:8]) for entry in _OUTCOMES),
         "comparisons": (
             ComparisonMeta("main", "Teilnehmer gegen noch nicht oder nie teilnehmende Orte",
@@ -92,6 +102,11 @@ def meta(**changes: object) -> ReportMeta:
     return ReportMeta(**{**fields, **changes})  # type: ignore[arg-type]
 
 
+def few(*names: str, **changes: object) -> ReportMeta:
+    """The same with these outcomes only: pictures take time."""
+    return meta(outcomes=tuple(outcome for outcome in meta().outcomes if outcome.name in names), **changes)
+
+
 def _frame(name: str, records: list[dict[str, object]]) -> pd.DataFrame:
     return pd.DataFrame(records, columns=list(COLUMNS[name]))
 
@@ -113,7 +128,8 @@ def _participation(rng: random.Random) -> pd.DataFrame:
             role = "never" if wave in (None, 2020) else "treated"
             records.append(
                 {"unit": f"{kreis}{index * 4:03d}", "name": f"Ort {sign} {index + 1}" if size > 1 else f"Stadt {sign}",
-                 "kreis": kreis, "kreis_name": f"Kreis {sign}", "region": "rheinland" if kreis < "05500" else "westfalen",
+                 "kreis": kreis, "kreis_name": f"Kreis {sign}",
+                 "region": "rheinland" if kreis < "05500" else "westfalen",
                  "wave": wave, "start_date": STARTS.get(wave or 0), "dose": None if wave is None else 1.0, "role": role}
             )  # fmt: skip
     return _frame("participation", records)
@@ -149,7 +165,8 @@ def _exposure() -> pd.DataFrame:
             for period in range(2006, 2037):
                 years = _years(wave, period)
                 records.append(
-                    {"outcome": name, "wave": wave, "period": period, "measurement_date": date(period + int(later), 1, 15),
+                    {"outcome": name, "wave": wave, "period": period,
+                     "measurement_date": date(period + int(later), 1, 15),
                      "years_under_programme": years, "full_years": 6.5, "share_of_full": years / 6.5,
                      "is_exposed": years >= 0.25, "is_fully_exposed": years >= 6.5, "first_exposed_period": wave + 1,
                      "first_exposed_year": wave + 1 + int(later), "first_fully_exposed_period": wave + 7,
@@ -161,13 +178,21 @@ def _exposure() -> pd.DataFrame:
 
 def _description(rng: random.Random) -> pd.DataFrame:
     records: list[dict[str, object]] = []
-    for name, _, _, unit, _, _, source, _, level, effect, later in _OUTCOMES:
-        for group, shift in (("wave_2012", 0.06), ("wave_2017", 0.02), ("wave_2020", -0.03), ("never", -0.05), ("partial", 0)):
+    for name, _, _, unit, _, _, _, _, level, effect, later in _OUTCOMES:
+        for group, shift in (
+            ("wave_2012", 0.06),
+            ("wave_2017", 0.02),
+            ("wave_2020", -0.03),
+            ("never", -0.05),
+            ("partial", 0),
+        ):
             for period in _periods(int(later), 2010 if "flagged" in str(name) else 2006):
                 trend = 1 + shift + 0.006 * (period - 2015)
                 wave = int(group[5:]) if group.startswith("wave") else 9999
                 mean = float(level) * (trend if unit == "share" else 1 + shift / 30)
-                mean += float(effect) * _years(wave, period) / 6.5 + rng.gauss(0, 0.01) * (0.3 if unit == "share" else 2)
+                mean += float(effect) * _years(wave, period) / 6.5 + rng.gauss(0, 0.01) * (
+                    0.3 if unit == "share" else 2
+                )
                 half = 0.006 if unit == "share" else float(level) * 0.004
                 hidden = group == "partial" and period == 2021
                 n = 4_000 if group == "partial" else 30_000
@@ -195,8 +220,7 @@ def _effects(rng: random.Random) -> pd.DataFrame:
     records: list[dict[str, object]] = []
     for name, _, _, unit, *_, level, effect, later in _OUTCOMES:
         error = 0.007 if unit == "share" else float(level) * 0.012
-        for comparison, estimator in (("main", "callaway_santanna"), ("main", "event_study"), ("main", "two_way_fixed_effects"),
-                                      ("never_treated", "callaway_santanna")):  # fmt: skip
+        for comparison, estimator in CALCULATIONS:
             key = {"outcome": name, "comparison": comparison, "estimator": estimator}
             noise = rng.gauss(0, 0.25)
             value = float(effect) * 0.8 + noise * error

@@ -58,7 +58,7 @@ def coverage(found: list[Row], meta: ReportMeta, language: Language) -> alt.Laye
     )  # fmt: skip
     base = alt.Chart(theme.data(points))
     ground = shaded(meta, str(points[0]["key"]), first, last, language, span)
-    return alt.layer(
+    return theme.layers(
         *([ground] if ground is not None else []),
         base.mark_line(strokeWidth=1.8).encode(x=x, y=y, color=colour, strokeDash=dash),
         base.mark_point(size=26, filled=True, opacity=1).encode(x=x, y=y, color=colour),

@@ -44,9 +44,7 @@ def shaded(
 
     `scale` is that of the picture's x axis, so that the ground does not stretch it.
     """
-    periods = sorted(
-        {e.period for e in meta.excluded_periods if low <= e.period <= high and e.source in ("", source)}
-    )
+    periods = sorted({e.period for e in meta.excluded_periods if low <= e.period <= high and e.source in ("", source)})
     if not periods:
         return None
     runs: list[list[int]] = []
@@ -58,7 +56,7 @@ def shaded(
     spans = [{"from": first - 0.5, "to": last + 0.5, "middle": (first + last) / 2} for first, last in runs]
     spans[0]["label"] = load(language)("chart.left_out")  # type: ignore[assignment]
     ground = alt.Chart(theme.data(spans))
-    return alt.layer(
+    return theme.layers(
         ground.mark_rect(color=theme.SHADE, opacity=1).encode(
             x=alt.X("from:Q", scale=scale, title=None), x2=alt.X2("to:Q")
         ),
@@ -69,7 +67,7 @@ def shaded(
 
 
 def description(found: list[Row], outcome: OutcomeMeta, meta: ReportMeta, language: Language) -> alt.LayerChart:
-    """Mean per group and period with its interval. `found` holds rows of the released table description of one outcome."""
+    """Mean per group and period with its interval. `found` holds one outcome's rows of the released description."""
     words, scale = load(language), theme.scale_of(outcome)
     present = {text(row["comparison_group"]) for row in found}
     order = [entry for entry in groups(meta) if entry[0] in present]
@@ -118,7 +116,9 @@ def description(found: list[Row], outcome: OutcomeMeta, meta: ReportMeta, langua
     ]
     ground = shaded(meta, outcome.source, first, last, language, span)
     title = words("chart.level", unit=words.name("unit_level", outcome.unit_of_measure))
-    return alt.layer(*([ground] if ground is not None else []), *layers, title=title, width=theme.WIDTH, height=HEIGHT)
+    return theme.layers(
+        *([ground] if ground is not None else []), *layers, title=title, width=theme.WIDTH, height=HEIGHT
+    )
 
 
 def _format(points: list[dict[str, Any]], scale: theme.Scale) -> str:

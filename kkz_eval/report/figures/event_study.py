@@ -29,9 +29,12 @@ def _points(found: list[Row], factor: float) -> list[dict[str, Any]]:
             value = number(row[column])
             point[column] = None if value is None else value * factor
         point["kind"] = (
-            "reference" if _is_reference(row)
-            else "none" if point["estimate"] is None
-            else "before" if point["time"] < 0
+            "reference"
+            if _is_reference(row)
+            else "none"
+            if point["estimate"] is None
+            else "before"
+            if point["time"] < 0
             else "after"
         )
         point["mark"] = mark(row["status"]) if point["estimate"] is None else ""
@@ -79,7 +82,7 @@ def event_study(found: list[Row], outcome: OutcomeMeta, language: Language) -> a
     points = _points(found, scale.factor)
     times = [point["time"] for point in points] or [-1, 0]
     low, high = min(times), max(times)
-    step = max(1, -(-(high - low + 1) // 11))
+    step = max(1, -(-(high - low + 1) // 10))
     span = alt.Scale(domain=[low - 0.6, high + 0.6], nice=False, zero=False)
     x = alt.X(
         "time:Q",
@@ -106,7 +109,9 @@ def event_study(found: list[Row], outcome: OutcomeMeta, language: Language) -> a
         drawn.mark_rule(strokeWidth=1.2).encode(x=x, y=alt.Y("band_low:Q"), y2=alt.Y2("band_high:Q"), color=colour),
         drawn.mark_tick(thickness=1.2, size=8, orient="horizontal").encode(x=x, y=alt.Y("band_low:Q"), color=colour),
         drawn.mark_tick(thickness=1.2, size=8, orient="horizontal").encode(x=x, y=alt.Y("band_high:Q"), color=colour),
-        drawn.mark_rule(strokeWidth=6, opacity=0.35).encode(x=x, y=alt.Y("ci_low:Q"), y2=alt.Y2("ci_high:Q"), color=colour),
+        drawn.mark_rule(strokeWidth=6, opacity=0.35).encode(
+            x=x, y=alt.Y("ci_low:Q"), y2=alt.Y2("ci_high:Q"), color=colour
+        ),
         drawn.mark_point(size=46, opacity=1, filled=True).encode(x=x, y=y, color=colour),
         base.transform_filter("datum.kind == 'reference'")
         .mark_point(shape="diamond", size=90, filled=True, fill="white", stroke=theme.INK, strokeWidth=1.6, opacity=1)
@@ -122,7 +127,7 @@ def event_study(found: list[Row], outcome: OutcomeMeta, language: Language) -> a
     title = words("chart.difference", unit=words.name("unit_difference", outcome.unit_of_measure))
     if outcome.role != "placebo":
         title += " · " + words(f"chart.wanted_{outcome.direction}")
-    return alt.layer(*layers, title=title, width=theme.WIDTH, height=HEIGHT)
+    return theme.layers(*layers, title=title, width=theme.WIDTH, height=HEIGHT)
 
 
 def _below(found: list[Row], x: alt.X, step: int, language: Language) -> list[alt.Chart]:

@@ -47,9 +47,10 @@ def _panel(outcomes: list[OutcomeMeta], results: Results, language: Language) ->
     if not overall:
         return None
     kinds = [words("chart.all_cohorts"), words("chart.full_cohorts")]
+    bounds = [{"low": record["low"], "high": record["high"]} for record in overall + full]
     axis = alt.Axis(
         title=words("chart.difference", unit=words.name("unit_difference", outcomes[0].unit_of_measure)),
-        tickCount=4, labelFlush=False, labelOverlap="greedy", format=theme.tick_format([{k: r[k] for k in ("low", "high")} for r in overall + full]),
+        tickCount=4, labelFlush=False, labelOverlap="greedy", format=theme.tick_format(bounds),
     )  # fmt: skip
     x = alt.X("estimate:Q", axis=axis, scale=alt.Scale(zero=True, nice=True, padding=6))
     y = alt.Y(
@@ -62,9 +63,13 @@ def _panel(outcomes: list[OutcomeMeta], results: Results, language: Language) ->
     colour = alt.Color("kind:N", scale=alt.Scale(domain=kinds, range=[theme.NAVY, theme.ORANGE]), legend=legend)
     shape = alt.Shape("kind:N", scale=alt.Scale(domain=kinds, range=["circle", "diamond"]), legend=legend)
     base = alt.Chart(theme.data(overall + full))
-    return alt.layer(
-        alt.Chart(theme.data([{"zero": 0}])).mark_rule(color=theme.INK, strokeWidth=1).encode(x=alt.X("zero:Q", axis=axis)),
-        base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", axis=axis), x2=alt.X2("high:Q"), y=y, yOffset=offset, color=colour),
+    return theme.layers(
+        alt.Chart(theme.data([{"zero": 0}]))
+        .mark_rule(color=theme.INK, strokeWidth=1)
+        .encode(x=alt.X("zero:Q", axis=axis)),
+        base.mark_rule(strokeWidth=2).encode(
+            x=alt.X("low:Q", axis=axis), x2=alt.X2("high:Q"), y=y, yOffset=offset, color=colour
+        ),
         base.mark_point(filled=True, size=48, opacity=1).encode(x=x, y=y, yOffset=offset, color=colour, shape=shape),
         width=_PANEL,
         height=alt.Step(_ROW, **{"for": "position"}),

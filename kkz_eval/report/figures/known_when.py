@@ -62,17 +62,24 @@ def known_when(found: dict[str, tuple[WaveHorizon, ...]], meta: ReportMeta, lang
         axis=theme.name_axis(),
     )
     offset = alt.YOffset("wave:N", scale=alt.Scale(domain=waves, paddingInner=0.1, paddingOuter=0.45))
-    colour = alt.Color("wave:N", scale=alt.Scale(domain=waves, range=list(colours.values())), legend=alt.Legend(title=None))
-    shape = alt.Shape("wave:N", scale=alt.Scale(domain=waves, range=list(shapes.values())), legend=alt.Legend(title=None))
+    colour = alt.Color(
+        "wave:N", scale=alt.Scale(domain=waves, range=list(colours.values())), legend=alt.Legend(title=None)
+    )
+    shape = alt.Shape(
+        "wave:N", scale=alt.Scale(domain=waves, range=list(shapes.values())), legend=alt.Legend(title=None)
+    )
     base = alt.Chart(theme.data(bars))
+    x_now = alt.X("now:Q", scale=scale, axis=axis)
     line = alt.Chart(theme.data([{"now": now, "label": words("chart.now")}]))
-    return alt.layer(
-        line.mark_rule(color=theme.INK, strokeWidth=1.4, strokeDash=[5, 3]).encode(x=alt.X("now:Q", scale=scale, axis=axis)),
+    return theme.layers(
+        line.mark_rule(color=theme.INK, strokeWidth=1.4, strokeDash=[5, 3]).encode(x=x_now),
         line.mark_text(align="center", baseline="bottom", dy=-4, fontSize=11, color=theme.INK).encode(
-            x=alt.X("now:Q", scale=scale, axis=axis), y=alt.value(0), text=alt.Text("label:N")
+            x=x_now, y=alt.value(0), text=alt.Text("label:N")
         ),
         base.mark_rule(strokeWidth=4, opacity=0.35).encode(x=x, x2=alt.X2("end:Q"), y=y, yOffset=offset, color=colour),
-        base.mark_tick(thickness=2, size=9, orient="vertical", opacity=0.9).encode(x=x, y=y, yOffset=offset, color=colour),
+        base.mark_tick(thickness=2, size=9, orient="vertical", opacity=0.9).encode(
+            x=x, y=y, yOffset=offset, color=colour
+        ),
         base.transform_filter("isValid(datum.full)")
         .mark_point(filled=True, size=55, opacity=1)
         .encode(x=alt.X("full:Q", scale=scale, axis=axis), y=y, yOffset=offset, color=colour, shape=shape),

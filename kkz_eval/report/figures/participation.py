@@ -19,7 +19,7 @@ _OUTSIDE = "#f3f5f7"
 
 
 def _shares(found: list[Row], meta: ReportMeta) -> dict[str, dict[int, float]]:
-    """Per district the share taking part by wave: of its municipalities, or of its children where units are districts."""
+    """Per district the share taking part by wave: of its places, or of its children where units are districts."""
     shares: dict[str, dict[int, float]] = {}
     sizes: dict[str, int] = {}
     for row in found:
@@ -34,7 +34,9 @@ def _shares(found: list[Row], meta: ReportMeta) -> dict[str, dict[int, float]]:
     return {key: {wave: part / sizes[key] for wave, part in own.items()} for key, own in shares.items()}
 
 
-def _squares(found: list[Row], meta: ReportMeta, language: Language) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _squares(
+    found: list[Row], meta: ReportMeta, language: Language
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Coloured parts and labels of all tiles; a tile is filled from below, earliest wave first."""
     words = load(language)
     shares = _shares(found, meta)
@@ -82,14 +84,16 @@ def tile_map(found: list[Row], meta: ReportMeta, language: Language) -> alt.Laye
         scale=alt.Scale(domain=list(colours), range=list(colours.values())),
         legend=alt.Legend(title=None, orient="top", columns=3, symbolType="square", symbolSize=120),
     )
-    squares = alt.Chart(theme.data(parts)).mark_rect(cornerRadius=2).encode(x=x, x2="x2:Q", y=y, y2="y2:Q", color=colour)
+    squares = (
+        alt.Chart(theme.data(parts))
+        .mark_rect(cornerRadius=2)
+        .encode(x=x, x2=alt.X2("x2:Q"), y=y, y2=alt.Y2("y2:Q"), color=colour)
+    )
     signs = alt.Chart(theme.data(labels)).mark_text(fontSize=12.5, fontWeight="bold", baseline="middle").encode(
         x=x, y=y, text=alt.Text("sign:N"), color=alt.Color("ink:N", scale=None, legend=None)
     )  # fmt: skip
     side = 50
-    return alt.layer(squares, signs, width=side * tiles.COLUMNS, height=side * tiles.ROWS).resolve_scale(
-        color="independent"
-    )
+    return theme.layers(squares, signs, width=side * tiles.COLUMNS, height=side * tiles.ROWS)
 
 
 def wave_counts(found: list[Row]) -> dict[int, tuple[int, int, date | None]]:
@@ -119,7 +123,7 @@ def timing(found: list[Row], meta: ReportMeta, language: Language) -> alt.LayerC
     """One bar per wave from its start to the day of the study, with the number of units."""
     words, form = load(language), LOCALES[language]
     now = _decimal_year(meta.as_of)
-    bars = []
+    bars: list[dict[str, Any]] = []
     for wave, (units, kreise, start) in wave_counts(found).items():
         count = words(f"unit_count.{meta.unit}", n=form.count(units), kreise=form.count(kreise))
         bars.append(
@@ -133,7 +137,7 @@ def timing(found: list[Row], meta: ReportMeta, language: Language) -> alt.LayerC
         )
     colours = theme.wave_colours(meta.waves)
     order = [bar["wave"] for bar in bars]
-    first = min((bar["from"] for bar in bars if isinstance(bar["from"], float)), default=now - 1)
+    first = min((bar["from"] for bar in bars), default=now - 1)
     x = alt.X(
         "from:Q",
         scale=alt.Scale(domain=[first - 1.5, now + 0.4], nice=False),
@@ -152,7 +156,7 @@ def timing(found: list[Row], meta: ReportMeta, language: Language) -> alt.LayerC
         x=alt.datum(first - 1.4), y=y, text=alt.Text("label:N")
     ).transform_calculate(label="datum.since + ' · ' + datum.count")  # fmt: skip
     bar = base.mark_bar(height=12, cornerRadius=2).encode(x=x, x2=alt.X2("to:Q"), y=y, color=colour)
-    return alt.layer(bar, label, width=theme.WIDTH, height={"step": 46})
+    return theme.layers(bar, label, width=theme.WIDTH, height={"step": 46})
 
 
 def map_alternative(found: list[Row], meta: ReportMeta, language: Language) -> str:

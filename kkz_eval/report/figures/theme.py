@@ -61,9 +61,14 @@ def wave_shapes(waves: tuple[int, ...]) -> dict[str, str]:
     return {str(wave): _SHAPES[i % len(_SHAPES)] for i, wave in enumerate(sorted(waves))}
 
 
-def data(records: list[dict[str, Any]]) -> alt.Data:
+def data(records: list[dict[str, Any]]) -> alt.InlineData:
     """Records as inline data of a chart."""
-    return alt.Data(values=records)
+    return alt.InlineData(values=records)
+
+
+def layers(*charts: Any, **more: Any) -> alt.LayerChart:
+    """Charts on top of each other; the type checker cannot see that none of them has facets."""
+    return cast(alt.LayerChart, alt.layer(*charts, **more))
 
 
 def tick_format(points: list[dict[str, Any]]) -> str:
@@ -137,7 +142,7 @@ def svg(chart: Any, *, name: str = "", label: str = "") -> str:
     Same chart, same text. Fixed width and height are removed so that the page decides; so are name spaces, which an
     element inside a page does not need. `label` becomes the text alternative; `name` keeps ids of several charts apart.
     """
-    drawn = cast(str, vl_convert.vegalite_to_svg(specification(chart)))
+    drawn = vl_convert.vegalite_to_svg(specification(chart))
     head, body = drawn.split(">", 1)
     box = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', head)
     size = f"0 0 {box.group(1)} {box.group(2)}" if box else "0 0 480 320"

@@ -47,6 +47,7 @@ class Series:
         for schema in ("intake", "reference", "staging", "cells"):
             self.connection.execute(f"CREATE SCHEMA {schema}")
         self.connection.execute(f"CREATE TABLE intake.official_figure ({COLUMNS})")
+        self.connection.execute("CREATE TABLE intake.delivery (delivery_id INTEGER, is_active BOOLEAN)")
         for name in TABLES[:2]:
             build_table(self.connection, catalog[name])
         self.catalog = catalog
@@ -76,6 +77,7 @@ class Series:
         frame = pd.DataFrame(kept, columns=[part.split()[0] for part in COLUMNS.split(",") if " " in part.strip()])
         self.connection.register("delivered", frame.astype({"value": object}))
         self.connection.execute("INSERT INTO intake.official_figure SELECT * FROM delivered")
+        self.connection.execute("INSERT INTO intake.delivery VALUES (?, true)", [delivery_id])
         self.connection.unregister("delivered")
 
     def build(self) -> "Series":
