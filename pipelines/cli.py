@@ -145,3 +145,7 @@ def ui(
 def dagster_environment(root: Path, home: Path) -> dict[str, str]:
     """What Dagster must know of a study: its folder, its history, no telemetry."""
     return {STUDY_VARIABLE: str(root), "DAGSTER_HOME": str(home), "DAGSTER_DISABLE_TELEMETRY": "yes"}
+
+
+if __name__ == "__main__":
+    main()

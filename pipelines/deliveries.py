@@ -5,12 +5,12 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from kkz_eval.intake.contract import SOURCES
 from pipelines.guard import guarded
 from pipelines.partitions import school_years
 from pipelines.resources import StudyResource
-from pipelines.tables import CHILD_SOURCES
 
-# One run over many school years is marked beta in this version; a warning at every start would only teach to ignore warnings.
+# One run over many school years is marked beta in Dagster 1.13; a warning at every start teaches to ignore warnings.
 warnings.filterwarnings("ignore", message="Parameter `backfill_policy`", category=dg.BetaWarning)
 
 KEYS_OF_PLACES = [dg.AssetKey(["reference", "gemeinde"]), dg.AssetKey(["reference", "key_change"])]
@@ -27,7 +27,7 @@ class RunSettings(dg.Config):
 
 def delivery_assets() -> list[dg.AssetsDefinition]:
     """Plan, the children's sources (partitioned by school year) and official figures."""
-    return [plan_tables, *(_source_asset(source) for source in CHILD_SOURCES), official_figure]
+    return [plan_tables, *(_source_asset(source) for source in SOURCES), official_figure]
 
 
 @dg.multi_asset(
@@ -47,7 +47,6 @@ def plan_tables(config: RunSettings, study: StudyResource) -> Iterator[dg.Materi
     """Read plan.toml with the run's settings; prepare empty intake tables."""
     with guarded():
         from kkz_eval.intake.ledger import create_tables  # noqa: PLC0415
-
         from kkz_eval.warehouse import write_plan  # noqa: PLC0415
 
         plan = study.study().plan().changed(as_of=config.as_of, confidence=config.confidence)
@@ -80,8 +79,8 @@ def _source_asset(source: str) -> dg.AssetsDefinition:
             with study.warehouse().connect() as connection:
                 loaded = load_source(connection, study.study(), source, years)
         if years is None:
-            # A run over the whole inbox still fills the matrix of school years, one entry for each year delivered.
-            for report in loaded.deliveries:
+            # A run over the whole inbox still fills the matrix of school years, one entry for each new delivery.
+            for report in loaded.new:
                 context.log_event(
                     dg.AssetMaterialization(
                         ["intake", source], partition=str(report.year), metadata=dict(delivery_counts(report))

@@ -2,10 +2,11 @@
 
 import dagster as dg
 
+from kkz_eval.plan.model import Estimator
 from pipelines.guard import guarded
 from pipelines.resources import StudyResource
 
-ESTIMATORS = ("callaway_santanna", "event_study", "two_way_fixed_effects")
+ESTIMATORS: tuple[Estimator, ...] = ("callaway_santanna", "event_study", "two_way_fixed_effects")
 INPUTS = [
     dg.AssetKey(["cells", "panel"]),
     dg.AssetKey(["cells", "adoption"]),
@@ -20,7 +21,7 @@ def estimate_assets() -> list[dg.AssetsDefinition]:
     return [_estimate_asset(name) for name in ESTIMATORS]
 
 
-def _estimate_asset(name: str) -> dg.AssetsDefinition:
+def _estimate_asset(name: Estimator) -> dg.AssetsDefinition:
     @dg.asset(
         key=["estimates", name],
         deps=INPUTS,

@@ -13,8 +13,8 @@ from kkz_eval.errors import KkzError
 def guarded() -> Iterator[None]:
     """Turn every fault into a `dg.Failure`.
 
-    Our own errors keep their sentence. Of any other exception only its kind and place are kept: its message could hold a
-    record, and Dagster stores messages in several files.
+    Our own errors keep their sentence. Of any other exception only its kind and place are kept: its message could
+    hold a record, and Dagster stores messages in several files.
     """
     try:
         yield

@@ -12,26 +12,40 @@ from typing import TYPE_CHECKING
 
 from kkz_eval.errors import KkzError
 from kkz_eval.plan import Study
-from kkz_eval.warehouse import Warehouse
+from kkz_eval.warehouse import Warehouse, read_catalog
 
 if TYPE_CHECKING:
-    from dagster import ExecuteInProcessResult
+    from dagster import DagsterInstance, ExecuteInProcessResult
 
     from kkz_eval.report.bundle import Release
 
 
-def run_job(folder: Path, *, as_of: str = "", verbose: bool = False) -> "Release":
-    """Run the job `evaluation` on a study and return its release. Raises `KkzError` with the first fault's sentence."""
+def run_job(
+    folder: Path,
+    *,
+    as_of: str = "",
+    verbose: bool = False,
+    lock_deadline: float = 30.0,
+    instance: "DagsterInstance | None" = None,
+) -> "Release":
+    """Run the job `evaluation` on a study and return its release.
+
+    `instance`: where Dagster keeps its history; by default the study's own. Raises `KkzError` with the sentence of the
+    first fault.
+    """
+    from kkz_eval.cells.known import require_known  # noqa: PLC0415
     from kkz_eval.intake.inbox import require_deliveries  # noqa: PLC0415
     from kkz_eval.report.bundle import last_release, read_release  # noqa: PLC0415
 
     study = Study.open(folder)
-    require_deliveries(study, study.plan().changed(as_of=as_of))
+    plan = study.plan().changed(as_of=as_of)
+    require_known(plan, read_catalog())
+    require_deliveries(study, plan)
     before = last_release(study)
     _show_progress()
-    with Warehouse.of(study).connect():
+    with Warehouse.of(study, lock_deadline).connect():
         pass  # Waits for the lock and finds a damaged file before Dagster starts a run.
-    result = _execute(study, as_of, verbose)
+    result = _execute(study, as_of, verbose, instance)
     if not result.success:
         raise KkzError(_first_fault(result))
     release = read_release(study)
@@ -40,11 +54,13 @@ def run_job(folder: Path, *, as_of: str = "", verbose: bool = False) -> "Release
 
 def check_study(folder: Path) -> tuple[list[str], bool]:
     """Lines that say what is wrong with files and data, and whether anything is that must not be."""
-    from kkz_eval.evaluation.checks import CHECKS  # noqa: PLC0415
+    from kkz_eval.cells.known import require_known  # noqa: PLC0415
+    from kkz_eval.evaluation.checks import ask_all  # noqa: PLC0415
     from kkz_eval.intake.inbox import check_files, require_deliveries  # noqa: PLC0415
 
     study = Study.open(folder)
     plan = study.plan()
+    require_known(plan, read_catalog())
     require_deliveries(study, plan)
     lines: list[str] = []
     is_good = True
@@ -52,12 +68,8 @@ def check_study(folder: Path) -> tuple[list[str], bool]:
         for line, is_accepted in check_files(connection, study, plan):
             lines.append(line)
             is_good = is_good and is_accepted
-        for question in CHECKS:
-            try:
-                outcome = question.ask(connection)
-            except Exception as fault:
-                if type(fault).__module__ != "_duckdb":
-                    raise
+        for question, outcome in ask_all(connection):
+            if outcome is None:
                 lines.append(f"not run   {question.name}: the study has not been run yet")
                 continue
             word = "passed" if outcome.passed else "FAILED" if question.must_hold else "look"
@@ -66,7 +78,7 @@ def check_study(folder: Path) -> tuple[list[str], bool]:
     return lines, is_good
 
 
-def _execute(study: Study, as_of: str, verbose: bool) -> "ExecuteInProcessResult":
+def _execute(study: Study, as_of: str, verbose: bool, instance: "DagsterInstance | None") -> "ExecuteInProcessResult":
     from pipelines.cli import dagster_environment  # noqa: PLC0415
 
     os.environ.update(dagster_environment(study.root, study.dagster_home))
@@ -80,9 +92,9 @@ def _execute(study: Study, as_of: str, verbose: bool) -> "ExecuteInProcessResult
         "loggers": {"console": {"config": {"log_level": "DEBUG" if verbose else "CRITICAL"}}},
         "ops": {"plan_tables": {"config": {"as_of": as_of}}},
     }
-    with dg.DagsterInstance.get() as instance:
+    with instance or dg.DagsterInstance.get() as history:
         job = definitions.resolve_job_def("evaluation")
-        return job.execute_in_process(run_config=config, instance=instance, raise_on_error=False)
+        return job.execute_in_process(run_config=config, instance=history, raise_on_error=False)
 
 
 def _first_fault(result: "ExecuteInProcessResult") -> str:

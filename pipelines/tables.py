@@ -1,10 +1,12 @@
 """Every file in sql/ as an asset: dependencies, code version and checks come from the file itself."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import dagster as dg
 
 from kkz_eval.errors import ContractError
+from kkz_eval.intake.contract import SOURCES
 from kkz_eval.warehouse import BuildResult, SqlFile, build_table, read_catalog
 from pipelines.guard import guarded
 from pipelines.resources import StudyResource
@@ -19,8 +21,7 @@ SENSITIVITY = {
 
 #: Ledger tables of the intake are written with every delivery; they stand for all sources.
 LEDGER_TABLES = {"intake.delivery", "intake.quarantine"}
-CHILD_SOURCES = ("school_entry_exam", "kita_attendance", "education", "registered_children")
-INTAKE_KEYS = [dg.AssetKey(["intake", table]) for table in (*CHILD_SOURCES, "official_figure")]
+INTAKE_KEYS = [dg.AssetKey(["intake", table]) for table in (*SOURCES, "official_figure")]
 
 
 def table_assets() -> list[dg.AssetsDefinition]:
@@ -72,14 +73,14 @@ def _table_asset(file: SqlFile) -> dg.AssetsDefinition:
     return build
 
 
-def table_metadata(file: SqlFile, result: BuildResult) -> dict[str, object]:
+def table_metadata(file: SqlFile, result: BuildResult) -> dict[str, dg.MetadataValue[Any]]:
     """Schema, number of rows and the query; never a row."""
     columns = [
         dg.TableColumn(column.name, result.types[column.name], f"{column.description} [{column.unit}]")
         for column in file.columns
     ]
     return {
-        "dagster/column_schema": dg.TableSchema(columns=columns),
-        "dagster/row_count": result.n_rows,
+        "dagster/column_schema": dg.MetadataValue.table_schema(dg.TableSchema(columns=columns)),
+        "dagster/row_count": dg.MetadataValue.int(result.n_rows),
         "query": dg.MetadataValue.md(f"```sql\n{file.query}\n```"),
     }

@@ -39,6 +39,17 @@ def run(connection: duckdb.DuckDBPyConnection, name: str) -> CheckOutcome:
     raise WarehouseError(f"there is no check '{name}'.")
 
 
+def ask_all(connection: duckdb.DuckDBPyConnection) -> list[tuple[Check, CheckOutcome | None]]:
+    """Every question with its answer; None where the tables it needs have not been built yet."""
+    answers: list[tuple[Check, CheckOutcome | None]] = []
+    for check in CHECKS:
+        try:
+            answers.append((check, check.ask(connection)))
+        except duckdb.CatalogException:
+            answers.append((check, None))
+    return answers
+
+
 def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[tuple[object, ...]]:
     return connection.execute(query).fetchall()
 

@@ -8,7 +8,8 @@ from typing import Literal
 import duckdb
 
 from kkz_eval.evaluation.run import INPUTS, estimate_fingerprint
-from kkz_eval.intake.inbox import delivered_files, file_sha256
+from kkz_eval.intake.arrival import file_sha256
+from kkz_eval.intake.inbox import delivered_files
 from kkz_eval.plan import Plan, Study
 from kkz_eval.plan.read import plan_sha256
 from kkz_eval.warehouse import PLAN_TABLES, SqlFile

@@ -38,7 +38,7 @@ def admitted_file(path: Path, inbox: Path | None) -> Path:
         shown = re.sub(r"[^\w .\-]", "?", path.name)[:60]
         raise DeliveryError(
             "FILE_NAME",
-            f"{shown}: the name is too long or holds signs that are not allowed; use letters, digits, blanks, . - and _.",
+            f"{shown}: the name is too long or holds signs that are not allowed; use letters, digits, blank . - _",
         )
     root = (inbox or path.parent).resolve()
     file = path.resolve()

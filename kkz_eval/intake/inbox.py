@@ -3,27 +3,25 @@
 What belongs here: finding files, adding up reports. What does not: rules on rows.
 """
 
-import hashlib
 import logging
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import duckdb
 
 from kkz_eval.errors import DeliveryError, KkzError
-from kkz_eval.intake.contract import read_contract
-from kkz_eval.intake.load import DeliveryReport, check, deliver, deliver_official
+from kkz_eval.intake.arrival import year_of
+from kkz_eval.intake.contract import SOURCES, read_contract
+from kkz_eval.intake.figures import deliver_official
+from kkz_eval.intake.ledger import DeliveryReport, source_fingerprint
+from kkz_eval.intake.load import check, deliver
 from kkz_eval.intake.official import read_official
 from kkz_eval.plan import Plan, Study
 from kkz_eval.warehouse import build_table, read_catalog, stored_plan
-from kkz_eval.warehouse.build import record_build
 
 log = logging.getLogger("kkz_eval.intake")
-
-CHILD_SOURCES = ("school_entry_exam", "kita_attendance", "education", "registered_children")
-_YEAR = re.compile(r"(?<!\d)((?:19|20)\d\d)(?!\d)")
 
 
 def delivery_counts(report: DeliveryReport) -> dict[str, int | str]:
@@ -44,6 +42,11 @@ class Loaded:
     deliveries: tuple[DeliveryReport, ...]
     fingerprint: str
 
+    @property
+    def new(self) -> tuple[DeliveryReport, ...]:
+        """Files that were not there before."""
+        return tuple(report for report in self.deliveries if report.status != "already_loaded")
+
     def counts(self) -> dict[str, int]:
         """Numbers of files and rows; never a value."""
         return {
@@ -63,22 +66,10 @@ def source_files(inbox: Path, source: str) -> list[Path]:
     return sorted(path for path in folder.iterdir() if not path.name.startswith((".", "~", "tmp_")))
 
 
-def file_year(path: Path) -> int | None:
-    """The one four-digit year in a file's name; None when there is none or more than one."""
-    years = set(_YEAR.findall(path.stem))
-    return int(years.pop()) if len(years) == 1 else None
-
-
-def file_sha256(path: Path) -> str:
-    """Hash of a file's bytes: what makes two deliveries the same."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def inbox_state(study: Study) -> dict[str, list[int]]:
     """Size and time of change of every file of the inbox, for noticing new ones."""
     state: dict[str, list[int]] = {}
-    for source in CHILD_SOURCES:
+    for source in SOURCES:
         for path in source_files(study.inbox, source):
             facts = path.stat()
             state[f"{source}/{path.name}"] = [facts.st_size, facts.st_mtime_ns]
@@ -119,12 +110,11 @@ def load_source(
     contract = read_contract(source)
     reports = []
     for path in source_files(study.inbox, source):
-        year = file_year(path)
-        if years is not None and year is not None and year not in years:
+        if years is not None and year_of(path.name) not in years:
             continue
         report = deliver(connection, contract, path, as_of=plan.study.as_of, work=study.work_folder, inbox=study.inbox)
         reports.append(report)
-    loaded = Loaded(tuple(reports), _record(connection, source))
+    loaded = Loaded(tuple(reports), source_fingerprint(connection, source))
     log.info("%s: %s", source, ", ".join(f"{number:,} {what}" for what, number in loaded.counts().items()))
     return loaded
 
@@ -143,24 +133,12 @@ def load_official(connection: duckdb.DuckDBPyConnection, study: Study, plan: Pla
         report = deliver_official(connection, path, entry.file, entry.kind, as_of=plan.study.as_of, inbox=study.inbox)
         log.info("%s: %s figures", entry.file, report.n_rows)
         reports.append(report)
-    return Loaded(tuple(reports), _record(connection, "official_figure"))
-
-
-def _record(connection: duckdb.DuckDBPyConnection, table: str) -> str:
-    """Note in the ledger which deliveries the table of a source now stands for."""
-    source = "official" if table == "official_figure" else table
-    active = connection.execute(
-        "SELECT sha256 FROM intake.delivery WHERE source = ? AND is_active ORDER BY sha256", [source]
-    ).fetchall()
-    fingerprint = hashlib.sha256("\n".join(row[0] for row in active).encode()).hexdigest()
-    n_rows = connection.execute(f'SELECT count(*) FROM intake."{table}"').fetchall()[0][0]
-    record_build(connection, f"intake.{table}", fingerprint, fingerprint, int(n_rows))
-    return fingerprint
+    return Loaded(tuple(reports), source_fingerprint(connection, "official"))
 
 
 def delivered_files(study: Study) -> Iterator[tuple[str, Path]]:
     """Every child-level file of the inbox with its source."""
-    for source in CHILD_SOURCES:
+    for source in SOURCES:
         for path in source_files(study.inbox, source):
             yield source, path
 
@@ -171,14 +149,13 @@ def check_files(connection: duckdb.DuckDBPyConnection, study: Study, plan: Plan)
     for table in ("reference.gemeinde", "reference.key_change"):
         build_table(connection, catalog[table])
     for source, path in delivered_files(study):
-        yield _verdict(
-            f"{source}/{path.name}", lambda p=path, s=source: _check_child_file(connection, study, plan, s, p)
-        )
+        yield _verdict(f"{source}/{path.name}", partial(_check_child_file, connection, study, plan, source, path))
     for entry in plan.official_files:
-        path = study.inbox / entry.file
-        yield _verdict(
-            entry.file, lambda p=path, k=entry.kind: f"{sum(1 for _ in read_official(p, k).figures)} figures"
-        )
+        yield _verdict(entry.file, partial(_check_official_file, study.inbox / entry.file, entry.kind))
+
+
+def _check_official_file(path: Path, kind: str) -> str:
+    return f"{sum(1 for _ in read_official(path, kind).figures)} figures"
 
 
 def _check_child_file(connection: duckdb.DuckDBPyConnection, study: Study, plan: Plan, source: str, path: Path) -> str:

@@ -112,7 +112,7 @@ def _load(con: duckdb.DuckDBPyConnection, contract: Contract, file: Path, folder
 
 
 def _are_rows_of_equal_length(con: duckdb.DuckDBPyConnection, contract: Contract, table: TextTable) -> bool:
-    """Load the text if it can be loaded at once. DuckDB's fault holds a row, so it must not be alive when another rises."""
+    """Load the text if it can be loaded at once. DuckDB's fault holds a row, so it must not outlive this function."""
     try:
         load_text(con, contract, table)
     except duckdb.InvalidInputException:
@@ -187,7 +187,7 @@ def _store_rows(con: duckdb.DuckDBPyConnection, contract: Contract, keys: Keys, 
 
 
 def _place(contract: Contract) -> str:
-    """SQL for the Gemeinde of a quarantined line, so that coverage can be told by place; NULL when it cannot be read."""
+    """SQL for the Gemeinde of a quarantined line, so that coverage can be told by place; NULL when unreadable."""
     column = next((column.name for column in contract.columns if column.type == "ags"), None)
     if column is None:
         return "NULL"

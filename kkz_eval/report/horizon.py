@@ -33,8 +33,8 @@ def _first(found: list[Row], column: str) -> int | None:
     return next((value for row in found if (value := whole(row[column])) is not None), None)
 
 
-def _wave(wave: int, found: list[Row]) -> WaveHorizon:
-    known = [row for row in found if flag(row["can_be_known_now"])]
+def _wave(wave: int, found: list[Row], in_data: set[int]) -> WaveHorizon:
+    known = [row for row in found if flag(row["can_be_known_now"]) and (not in_data or whole(row["period"]) in in_data)]
     exposures = [value for row in known if (value := number(row["years_under_programme"])) is not None]
     shares = [value for row in known if (value := number(row["share_of_full"])) is not None]
     periods = [value for row in known if (value := whole(row["period"])) is not None]
@@ -53,14 +53,24 @@ def _wave(wave: int, found: list[Row]) -> WaveHorizon:
 
 
 def horizons(tables: Tables, meta: ReportMeta) -> dict[str, tuple[WaveHorizon, ...]]:
-    """First years of every outcome of the plan by wave; an outcome without rows has an empty tuple."""
+    """First years of every outcome of the plan by wave; an outcome without rows has an empty tuple.
+
+    A cohort counts as measured if its day of measurement has passed and the data hold it (it has a row in the released
+    description): a series that ends early has not measured later cohorts, whatever the calendar says.
+    """
     found: dict[str, dict[int, list[Row]]] = {outcome.name: {} for outcome in meta.outcomes}
     for row in rows(tables, "exposure"):
         wave = whole(row["wave"])
         if wave is not None and text(row["outcome"]) in found:
             found[text(row["outcome"])].setdefault(wave, []).append(row)
+    in_data: dict[str, set[int]] = {}
+    for row in rows(tables, "description"):
+        period = whole(row["period"])
+        if period is not None:
+            in_data.setdefault(text(row["outcome"]), set()).add(period)
     return {
-        outcome: tuple(_wave(wave, group) for wave, group in sorted(waves.items())) for outcome, waves in found.items()
+        outcome: tuple(_wave(wave, group, in_data.get(outcome, set())) for wave, group in sorted(waves.items()))
+        for outcome, waves in found.items()
     }
 
 

@@ -133,6 +133,11 @@ class ReportMeta:
         first, other = (self.method_notes_de, self.method_notes_en)
         return (first or other) if language == "de" else (other or first)
 
+    @property
+    def by_role(self) -> tuple[OutcomeMeta, ...]:
+        """All outcomes: primary, then secondary, then placebo; within a role in the order of the plan."""
+        return (*self.with_role("primary"), *self.with_role("secondary"), *self.with_role("placebo"))
+
     def with_role(self, role: Role) -> tuple[OutcomeMeta, ...]:
         """Outcomes of one role, in the order of the plan."""
         return tuple(outcome for outcome in self.outcomes if outcome.role == role)

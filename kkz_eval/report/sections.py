@@ -173,7 +173,7 @@ class Sections:
         chart = coverage.coverage(found, self.meta, self.language)
         if chart is None:
             return None
-        alternative = coverage.alternative(found, self.language)
+        alternative = coverage.alternative(found, self.meta, self.language)
         return self._figure("coverage", chart, alternative, self.tables.coverage(), self.words("caption.coverage"))
 
     @cached_property

@@ -172,7 +172,7 @@ class Tables:
                     mark(status) if share is None else self.form.percent(share),
                 )
             )
-            groups.append(self.words.name("source", text(row["source"])))
+            groups.append(self.wording.source(text(row["source"])))
         columns = "year n_files n_delivered n_accepted n_quarantined n_expected share_examined"
         return self._table("coverage", columns, body, groups=groups)
 
@@ -190,7 +190,7 @@ class Tables:
             has_share = rejected is not None and delivered
             body.append(
                 (
-                    self.words.name("source", source),
+                    self.wording.source(source),
                     f"{min(years)}–{max(years)}" if years else NOT_ESTIMABLE,
                     *(self._count(value, status) for value in sums.values()),
                     self.form.percent((rejected or 0) / delivered, 2) if has_share and delivered else mark(status),
@@ -226,7 +226,7 @@ class Tables:
     def effects(self) -> Table:
         """Main result, result among fully exposed cohorts, pre-trend p and status word of every outcome."""
         body, groups = [], []
-        for outcome in self.meta.outcomes:
+        for outcome in self.meta.by_role:
             effect = self.wording.results.overall(outcome.name)
             p = self.wording.results.pretrend_p(outcome.name)
             verdict = self.wording.results.verdict(outcome)
@@ -246,7 +246,7 @@ class Tables:
     def other_calculations(self) -> Table:
         """Overall results of every comparison and estimator other than the main one, by outcome."""
         body, groups = [], []
-        for outcome in self.meta.outcomes:
+        for outcome in self.meta.by_role:
             for effect in self.wording.results.other_calculations(outcome.name):
                 body.append(
                     (

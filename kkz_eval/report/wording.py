@@ -102,10 +102,23 @@ class Wording:
         waiting = self.waiting()
         if not waiting:
             return self.words("finding.later_none")
-        first, wave = min(waiting, key=lambda entry: entry[1].full_year or 9999)
-        names = self.shortened(self.quoted(outcome for outcome, _ in waiting))
-        key = "finding.later_one" if len({w.full_year for _, w in waiting}) == 1 else "finding.later"
-        return self.words(key, list=names, year=wave.full_year, outcome=self.quoted([first])[0])
+        ahead = [entry for entry in waiting if not self._is_past(entry[1])]
+        behind = [entry for entry in waiting if self._is_past(entry[1])]
+        said = []
+        if ahead:
+            first, wave = min(ahead, key=lambda entry: entry[1].full_year or 9999)
+            key = "finding.later_one" if len({w.full_year for _, w in ahead}) == 1 else "finding.later"
+            names = self.shortened(self.quoted(outcome for outcome, _ in ahead))
+            said.append(self.words(key, list=names, year=wave.full_year, outcome=self.quoted([first])[0]))
+        if behind:
+            names = self.shortened(self.quoted(outcome for outcome, _ in behind))
+            said.append(self.words("finding.data_end", list=names))
+        sentence = "; ".join(said)
+        return sentence[0].upper() + sentence[1:] + "."
+
+    def _is_past(self, wave: WaveHorizon) -> bool:
+        """Whether the first fully exposed cohort could already be in the data."""
+        return wave.full_year is not None and wave.full_year <= self.meta.as_of.year
 
     def _evaluated(self) -> tuple[OutcomeMeta, ...]:
         return (*self.meta.with_role("primary"), *self.meta.with_role("secondary"))
@@ -158,7 +171,15 @@ class Wording:
         later = [entry for entry in self.waiting() if entry[0] == outcome]
         if not later:
             return self.words("sentence.not_full_undated")
-        return self.words("sentence.not_full", year=later[0][1].full_year, wave=later[0][1].wave)
+        wave = later[0][1]
+        key = "sentence.not_full_past" if self._is_past(wave) else "sentence.not_full"
+        return self.words(key, year=wave.full_year, wave=wave.wave)
+
+    def source(self, name: str) -> str:
+        """Reader's name of a source; official series are named after their outcome."""
+        return next(
+            (o.label(self.language) for o in self.meta.outcomes if o.name == name), self.words.name("source", name)
+        )
 
     def exposure(self, outcome: OutcomeMeta) -> str:
         """The longest time under the programme among the cohorts measured so far; empty where it is unknown."""
@@ -239,7 +260,7 @@ class Wording:
             share, year = number(row["share_examined"]), whole(row["year"])
             if text(row["unit"]) == "all" and share is not None and share < LOW_COVERAGE and year is not None:
                 years.setdefault(text(row["source"]), []).append(self.form.year(year))
-        return [f"{self.words.name('source', source)} {self.form.join(found)}" for source, found in years.items()]
+        return [f"{self.source(source)} {self.form.join(found)}" for source, found in years.items()]
 
     def _left_out(self) -> list[str]:
         """Excluded periods, those with the same source and reason together."""
@@ -247,7 +268,6 @@ class Wording:
         for entry in self.meta.excluded_periods:
             together.setdefault((entry.source, entry.reason(self.language)), []).append(self.form.year(entry.period))
         return [
-            (f"{self.words.name('source', source)} " if source else "")
-            + f"{self.form.join(list(dict.fromkeys(years)))} ({reason})"
+            (f"{self.source(source)} " if source else "") + f"{self.form.join(list(dict.fromkeys(years)))} ({reason})"
             for (source, reason), years in together.items()
         ]

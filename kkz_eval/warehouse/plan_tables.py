@@ -66,13 +66,14 @@ def write_plan(connection: duckdb.DuckDBPyConnection, plan: Plan) -> str:
     study, treatment, estimation = plan.study, plan.treatment, plan.estimation
     _write(
         connection, "study", "One row: the study's frame.", _STUDY,
-        [(study.name, study.unit, treatment.participation_rule, study.first_period, study.last_period, study.as_of,
-          plan.disclosure.threshold, treatment.minimum_exposure_years, estimation.cluster, estimation.weights, sha256)],
+        [(study.name, study.unit, treatment.participation_rule, study.first_period, study.last_period,
+          study.as_of, plan.disclosure.threshold, treatment.minimum_exposure_years, estimation.cluster,
+          estimation.weights, sha256)],
     )  # fmt: skip
     _write(
         connection, "outcome", "One row per outcome of the plan.", _OUTCOME,
-        [(o.name, position, o.source, o.role, o.label_de, o.label_en, o.unit_of_measure, o.direction, o.first_valid_period,
-          o.last_valid_period, o.period_kind, o.measured_months, o.age_years, o.window_years)
+        [(o.name, position, o.source, o.role, o.label_de, o.label_en, o.unit_of_measure, o.direction,
+          o.first_valid_period, o.last_valid_period, o.period_kind, o.measured_months, o.age_years, o.window_years)
          for position, o in enumerate(plan.outcomes, start=1)],
     )  # fmt: skip
     _write(connection, "wave", "One row per wave that counts.", _WAVE, [(wave,) for wave in treatment.waves])

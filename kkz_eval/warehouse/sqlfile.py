@@ -17,8 +17,10 @@ from kkz_eval.errors import WarehouseError
 from kkz_eval.warehouse.connection import in_memory
 
 BUILT_SCHEMAS = ("reference", "staging", "cells", "disclosure", "release")
+#: Tables of these schemas that Python writes.
+PYTHON_TABLES = ("release.dictionary",)
 UNITS = (
-    "id", "text", "year", "date", "month", "count", "share", "points", "number", "years", "flag", "estimate", "sum", "note",
+    "id", "text", "note", "flag", "date", "month", "year", "years", "count", "number", "sum", "share", "points", "estimate",
 )  # fmt: skip
 _NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
 _COLUMN = re.compile(r"^([a-z][a-z0-9_]*)\s+([a-z]+)\s+(\S.*)$")
@@ -77,6 +79,7 @@ def read_catalog(folder: Path | None = None) -> dict[str, SqlFile]:
         files = {file.name: file for file in (read_sql_file(path, connection) for path in paths)}
     finally:
         connection.close()
+    _check_all_there(folder, files)
     return _in_building_order(files)
 
 
@@ -151,6 +154,17 @@ def _collect(node: object, tables: set[tuple[str, str]], parts: set[str]) -> Non
     elif isinstance(node, list):
         for child in node:
             _collect(child, tables, parts)
+
+
+def _check_all_there(folder: Path, files: dict[str, SqlFile]) -> None:
+    """A table of before must not stand in for a file that is gone."""
+    for name, file in files.items():
+        for read in sorted(file.reads):
+            schema, table = read.split(".")
+            if schema in BUILT_SCHEMAS and read not in files and read not in PYTHON_TABLES:
+                raise WarehouseError(
+                    f"{folder}/{schema}/{table}.sql: this file is missing, but {name} reads it; install again."
+                )
 
 
 def _in_building_order(files: dict[str, SqlFile]) -> dict[str, SqlFile]:

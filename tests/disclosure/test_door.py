@@ -20,8 +20,9 @@ def door() -> tuple[duckdb.DuckDBPyConnection, dict[str, SqlFile]]:
     for schema in ("release", "ledger"):
         connection.execute(f"CREATE SCHEMA {schema}")
     catalog = {name: file for name, file in read_catalog().items() if file.schema == "release"}
-    types = {"count": "BIGINT", "year": "INTEGER", "flag": "BOOLEAN", "date": "DATE", "id": "VARCHAR", "text": "VARCHAR",
-             "note": "VARCHAR"}  # fmt: skip
+    types = {"count": "BIGINT", "year": "INTEGER", "flag": "BOOLEAN", "date": "DATE"} | dict.fromkeys(
+        ("id", "text", "note"), "VARCHAR"
+    )
     for name, file in catalog.items():
         columns = ", ".join(f'"{column.name}" {types.get(column.unit, "DOUBLE")}' for column in file.columns)
         connection.execute(f"CREATE TABLE {name} ({columns})")
@@ -85,7 +86,7 @@ def test_every_column_of_every_released_table_is_in_the_dictionary(door) -> None
 
 
 def group_cells(unit_of_measure: str, cells: list[tuple[str, int, int, int]]) -> dict[str, tuple[object, ...]]:
-    """Run the real SQL of disclosure.group_cell on a few hand-made cells (unit, n, total, squares) of never-participants."""
+    """The real SQL of disclosure.group_cell on a few hand-made cells (unit, n, total, squares) of never-participants."""
     connection = in_memory()
     for schema in ("plan", "cells", "reference", "disclosure", "ledger"):
         connection.execute(f"CREATE SCHEMA {schema}")

@@ -78,6 +78,14 @@ def test_a_row_may_have_several_reasons(bench: Bench, one_bad_row: OneBadRow) ->
     assert bench.reasons() == {32: ["REQUIRED:ags", "TYPE:counting_points", "CODE:u3"]}
 
 
+def test_quarantine_knows_the_place_where_it_can_be_read(bench: Bench) -> None:
+    rows = exam_rows(60)
+    rows[4]["Zaehlen"] = "77"
+    rows[5]["AGS"] = "5315000"
+    bench.deliver("school_entry_exam", "SEU_2015.csv", csv_text(rows))
+    assert bench.rows("SELECT line_no, ags FROM intake.quarantine ORDER BY 1") == [(6, "05315000"), (7, None)]
+
+
 def test_accepted_cells_are_typed_and_missing_codes_are_empty(bench: Bench) -> None:
     rows = exam_rows(2)
     rows[0] |= {"Pseudonym": "ABCDEF0123456789"}

@@ -7,12 +7,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import openpyxl
 import pandas as pd
 import pyreadstat
 import pytest
 
-from kkz_eval.errors import DeliveryError
+from kkz_eval.errors import DeliveryError, KkzError
 from kkz_eval.intake import Keys, create_tables, deliver, read_contract, shipped_contract
 from kkz_eval.intake.contract import Contract
 from tests.intake.conftest import AS_OF, Bench, csv_text, exam_rows, kita_rows
@@ -136,6 +137,25 @@ def test_damaged_files_are_refused(bench: Bench, name: str, damage: str) -> None
         bench.deliver("kita_attendance", name)
     assert refused.value.code == "UNREADABLE"
     assert bench.rows("SELECT count(*) FROM intake.delivery") == [(0,)]
+
+
+@pytest.mark.parametrize("suffix", ["xlsx", "sav", "csv"])
+def test_spoiled_bytes_never_raise_anything_but_our_own_errors(bench: Bench, suffix: str) -> None:
+    name = f"Kita_2015.{suffix}"
+    path = bench.put(name, csv_text(kita_rows(40)))
+    if suffix != "csv":
+        (workbook if suffix == "xlsx" else spss)(path, kita_rows(40))
+    whole, rng = path.read_bytes(), np.random.default_rng(7)
+    outcomes = set()
+    for _ in range(60):
+        content = bytearray(whole)
+        for place in rng.integers(0, len(content), rng.integers(1, 12)):
+            content[place] = int(rng.integers(0, 256))
+        try:
+            outcomes.add(bench.check("kita_attendance", name, bytes(content)).status)
+        except KkzError as refused:
+            outcomes.add(type(refused).__name__)
+    assert "DeliveryError" in outcomes
 
 
 @pytest.mark.parametrize("write", [workbook, spss])

@@ -28,7 +28,9 @@ def graph_as_text() -> str:
     for check in sorted(graph.asset_check_keys, key=lambda check: (check.asset_key, check.name)):
         if check.name != "contract":
             spec = graph.get(check)
-            lines.append(f"check {check.asset_key.to_user_string()}: {check.name}{' (must hold)' if spec.blocking else ''}")
+            lines.append(
+                f"check {check.asset_key.to_user_string()}: {check.name}{' (must hold)' if spec.blocking else ''}"
+            )
     return "\n".join(lines) + "\n"
 
 

@@ -93,6 +93,13 @@ def test_event_study_marks_what_is_missing_and_a_reference_that_was_not_released
     assert [point["time"] for point in points if point["kind"] == "reference"] == [-1]
 
 
+def test_rates_without_counts_have_no_row_of_children() -> None:
+    frame = TABLES["event_study"].assign(n_children=None)
+    found = Results({"event_study": frame}, META).event_study(OUTCOME.name)
+    texts = _texts(_svg(event_study.event_study(found, OUTCOME, "de")))
+    assert not any("Kinder" in said for said in texts)
+
+
 def test_tiles_are_filled_as_far_as_their_places_take_part() -> None:
     frame = pd.DataFrame(
         {"unit": ["05158001", "05158002", "05158003", "05158004"], "kreis": "05158", "wave": [2012, 2017, None, None],

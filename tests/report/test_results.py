@@ -1,6 +1,7 @@
 """Status words, first years and the three sentences follow from the released rows by rule."""
 
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pandas as pd
@@ -97,10 +98,23 @@ def test_report_says_plainly_that_no_cohort_was_fully_exposed() -> None:
     tables = _exposure((2012, 2016, 4.0, False, True), (2012, 2019, 6.5, True, False)) | _effects(
         {"estimate": -0.02, "ci_low": -0.03, "ci_high": -0.01}
     )
-    wording = Wording(tables, meta(outcomes=(LOWER,)), "de")
+    wording = Wording(tables, meta(outcomes=(LOWER,), as_of=date(2018, 12, 31)), "de")
     assert "Noch kein gemessener Jahrgang" in wording.not_full(LOWER)
     assert "2021" in wording.not_full(LOWER)
     assert "„Ypsilon“ noch nicht wissen" in wording.findings()[2]
+
+
+def test_series_that_ends_early_has_not_measured_later_cohorts() -> None:
+    exposure = _exposure((2012, 2016, 4.0, False, True), (2012, 2019, 6.5, True, True))
+    means = {
+        "description": pd.DataFrame({"outcome": ["y"], "comparison_group": ["never"], "period": [2016], "mean": 0.1})
+    }
+    study = meta(outcomes=(LOWER,))
+    assert Wording(exposure, study, "en").not_full(LOWER) == ""
+    wording = Wording(exposure | means, study, "en")
+    assert wording.horizons["y"][0].most_years == 4.0
+    assert "the data end before the first cohort" in wording.not_full(LOWER)
+    assert wording.findings()[2].startswith("For “Upsilon” the data end")
 
 
 def test_no_such_sentence_once_a_cohort_was_fully_exposed() -> None:

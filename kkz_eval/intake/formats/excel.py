@@ -4,6 +4,7 @@ leading zero which Excel has dropped is noticed by the rules and not repaired in
 
 import datetime as dt
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,12 @@ from kkz_eval.intake.identifiers import match_header
 LARGEST_CONTENT = 1 << 30
 LARGEST_RATIO = 100
 
+#: What openpyxl and the standard library raise on damaged or encrypted workbooks (found by spoiling bytes at random).
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, EOFError, SyntaxError, RuntimeError, KeyError, ValueError, TypeError,
+    AttributeError, IndexError,
+)  # fmt: skip
+
 
 def read_excel_table(path: Path, contract: Contract, work: Path) -> TextTable:
     """The rows of a workbook as text.
@@ -29,11 +36,11 @@ def read_excel_table(path: Path, contract: Contract, work: Path) -> TextTable:
     _refuse_bomb(path)
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (OSError, KeyError, ValueError, TypeError, AttributeError, SyntaxError, zipfile.BadZipFile):
+    except _DAMAGE:
         raise unreadable(path.name, "Excel workbook") from None
     try:
         return _read_sheet(path, contract, work, book)
-    except (KeyError, TypeError, AttributeError, SyntaxError, zipfile.BadZipFile, EOFError):
+    except _DAMAGE:
         raise unreadable(path.name, "Excel workbook") from None
     finally:
         book.close()
@@ -43,7 +50,7 @@ def _refuse_bomb(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(entry.file_size for entry in archive.infolist())
-    except (zipfile.BadZipFile, OSError):
+    except _DAMAGE:
         raise unreadable(path.name, "Excel workbook") from None
     if size > LARGEST_CONTENT or size > LARGEST_RATIO * max(path.stat().st_size, 1 << 16):
         raise DeliveryError(

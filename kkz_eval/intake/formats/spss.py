@@ -23,7 +23,7 @@ def read_spss_table(path: Path, contract: Contract, work: Path) -> TextTable:
         _, meta = pyreadstat.read_sav(str(path), metadataonly=True)
     except (pyreadstat.ReadstatError, pyreadstat.PyreadstatError, UnicodeDecodeError, ValueError):
         raise unreadable(path.name, "SPSS file") from None
-    headers = list(meta.column_names)
+    headers = [name or "" for name in meta.column_names]
     # A harmless name such as V12 may be explained by a label such as "Name des Kindes".
     known = {header for column in contract.columns for header in column.headers}
     labels = [label or "" for name, label in zip(headers, meta.column_labels, strict=True) if name not in known]

@@ -15,10 +15,16 @@ from kkz_eval.report.texts import load
 _DASHES = ([1, 0], [6, 3], [2, 2], [8, 2, 2, 2])
 
 
-def _points(found: list[Row], language: Language) -> list[dict[str, object]]:
+def _points(found: list[Row], meta: ReportMeta, language: Language) -> list[dict[str, object]]:
     words = load(language)
+    series = {outcome.name: theme.wrap(outcome.label(language), 60) for outcome in meta.outcomes}
     return [
-        {"year": year, "share": share, "key": text(row["source"]), "source": words.name("source", text(row["source"]))}
+        {
+            "year": year,
+            "share": share,
+            "key": text(row["source"]),
+            "source": series.get(text(row["source"]), words.name("source", text(row["source"]))),
+        }
         for row in found
         if text(row["unit"]) == "all"
         and (year := whole(row["year"])) is not None
@@ -29,14 +35,14 @@ def _points(found: list[Row], language: Language) -> list[dict[str, object]]:
 def coverage(found: list[Row], meta: ReportMeta, language: Language) -> alt.LayerChart | None:
     """Covered share of all units together by year and source. None if the release holds no such share."""
     words = load(language)
-    points = _points(found, language)
+    points = _points(found, meta, language)
     if not points:
         return None
     years = [int(str(point["year"])) for point in points]
     first, last = min(years), max(years)
     step = max(1, -(-(last - first + 1) // 8))
     sources = sorted({str(point["source"]) for point in points})
-    legend = alt.Legend(title=None, columns=2) if len(sources) > 1 else None
+    legend = alt.Legend(title=None, columns=1) if len(sources) > 1 else None
     span = alt.Scale(domain=[first - 0.7, last + 0.7], nice=False, zero=False)
     x = alt.X(
         "year:Q",
@@ -68,11 +74,11 @@ def coverage(found: list[Row], meta: ReportMeta, language: Language) -> alt.Laye
     )
 
 
-def alternative(found: list[Row], language: Language) -> str:
+def alternative(found: list[Row], meta: ReportMeta, language: Language) -> str:
     """The chart in words: lowest and latest share of every source."""
     words, form = load(language), LOCALES[language]
     said = [words("alt.coverage")]
-    points = _points(found, language)
+    points = _points(found, meta, language)
     for source in sorted({str(point["source"]) for point in points}):
         own = [(float(str(p["share"])), int(str(p["year"]))) for p in points if p["source"] == source]
         (low, year), (last, last_year) = min(own), max(own, key=lambda pair: pair[1])

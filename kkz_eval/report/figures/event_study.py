@@ -134,13 +134,19 @@ def _below(found: list[Row], x: alt.X, step: int, language: Language) -> list[al
     """Rows of numbers under the axis, each with its name on the left."""
     words = load(language)
     written, in_thousands = _number_rows(found, step, language)
+    has_children = any(number(row["n_children"]) is not None for row in found)
     layers = []
     names = [
         ("time", words("chart.row_time")),
         ("years", words("chart.row_years")),
-        ("children", words("chart.row_children_thousand" if in_thousands else "chart.row_children")),
+        (
+            "children",
+            "" if not has_children else words("chart.row_children_thousand" if in_thousands else "chart.row_children"),
+        ),
     ]
     for line, (column, name) in enumerate(names):
+        if not name:
+            continue
         height = HEIGHT + 20 + line * (_LINE + 6)
         if column != "time":
             layers.append(

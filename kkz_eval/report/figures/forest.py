@@ -33,7 +33,7 @@ def _panel(outcomes: list[OutcomeMeta], results: Results, language: Language) ->
     words = load(language)
     overall, full, order = [], [], []
     for outcome in outcomes:
-        name = theme.wrap(outcome.label(language), 28)
+        name = theme.wrap(outcome.label(language), 32)
         if outcome.role != "placebo":
             name += f" {'↓' if outcome.direction == 'lower' else '↑'}"
         record = _record(results.overall(outcome.name), outcome, name)
@@ -72,7 +72,7 @@ def _panel(outcomes: list[OutcomeMeta], results: Results, language: Language) ->
         ),
         base.mark_point(filled=True, size=48, opacity=1).encode(x=x, y=y, yOffset=offset, color=colour, shape=shape),
         width=_PANEL,
-        height=alt.Step(_ROW, **{"for": "position"}),
+        height=alt.Step(theme.row_height(order, _ROW), **{"for": "position"}),
     )
 
 
@@ -83,7 +83,7 @@ def forest(results: Results, meta: ReportMeta, language: Language) -> alt.VConca
     direction. None if no outcome has a released result.
     """
     by_unit: dict[str, list[OutcomeMeta]] = {}
-    for outcome in meta.outcomes:
+    for outcome in meta.by_role:
         by_unit.setdefault(outcome.unit_of_measure, []).append(outcome)
     panels = [panel for group in by_unit.values() if (panel := _panel(group, results, language)) is not None]
     return alt.vconcat(*panels, spacing=14) if panels else None
@@ -93,7 +93,7 @@ def alternative(results: Results, meta: ReportMeta, language: Language) -> str:
     """The chart in words: estimate and interval of every outcome."""
     words, form = load(language), LOCALES[language]
     said = [words("alt.forest")]
-    for outcome in meta.outcomes:
+    for outcome in meta.by_role:
         effect, scale = results.overall(outcome.name), theme.scale_of(outcome)
         if effect is None or effect.estimate is None or effect.ci_low is None or effect.ci_high is None:
             continue

@@ -84,7 +84,7 @@ def known_when(found: dict[str, tuple[WaveHorizon, ...]], meta: ReportMeta, lang
         .mark_point(filled=True, size=55, opacity=1)
         .encode(x=alt.X("full:Q", scale=scale, axis=axis), y=y, yOffset=offset, color=colour, shape=shape),
         width=300,
-        height=alt.Step(_ROW, **{"for": "position"}),
+        height=alt.Step(theme.row_height(names, _ROW), **{"for": "position"}),
     )  # fmt: skip
 
 

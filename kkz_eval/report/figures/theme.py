@@ -83,12 +83,18 @@ def wrap(label: str, width: int = 26) -> str:
     return "\n".join(textwrap.wrap(label, width, break_long_words=False, break_on_hyphens=False)) or label
 
 
+def row_height(names: list[str], least: int) -> int:
+    """Height of a row that holds the name with the most lines."""
+    return max(least, *(14 * (name.count("\n") + 1) + 8 for name in names), 0)
+
+
 def name_axis(**more: Any) -> alt.Axis:
-    """An axis of names broken into lines by `wrap`; two lines stand around the middle of their row."""
-    two_lines = alt.condition("indexof(datum.value, '\\n') >= 0", alt.value(-6), alt.value(0))
+    """An axis of names broken into lines by `wrap`; several lines stand around the middle of their row."""
+    lines = "length(split(datum.value, '\\n'))"
+    upward: Any = {"condition": [{"test": f"{lines} == {n}", "value": -6 * (n - 1)} for n in (2, 3, 4)], "value": 0}
     return alt.Axis(
         title=None, labelExpr="split(datum.label, '\\n')", labelLimit=240, labelColor=INK, labelFontSize=11.5,
-        labelLineHeight=12, labelOffset=two_lines, domain=False, ticks=False, grid=True, gridColor=SHADE, **more,
+        labelLineHeight=12, labelOffset=upward, domain=False, ticks=False, grid=True, gridColor=SHADE, **more,
     )  # fmt: skip
 
 
