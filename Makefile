@@ -5,7 +5,7 @@ PYTHON ?= python3
 STUDY ?= studies/demo
 BIN := .venv/bin
 
-.PHONY: run test lint types contracts pytest test-slow setup lock clean
+.PHONY: run test lint types contracts pytest test-slow test-wheel setup lock clean
 
 run: setup
 	$(BIN)/kkz-eval demo --study $(STUDY)
@@ -30,6 +30,15 @@ pytest: setup
 test-slow: setup
 	$(BIN)/pytest -m slow
 
+# The built wheel in an empty environment, away from the project, runs the demo.
+test-wheel: setup
+	rm -rf build/wheel
+	$(BIN)/python -m build --wheel --no-isolation --outdir build/wheel .
+	$(PYTHON) -m venv build/wheel/venv
+	build/wheel/venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
+	build/wheel/venv/bin/pip install --quiet --disable-pip-version-check --no-deps build/wheel/*.whl
+	cd build/wheel && venv/bin/kkz-eval demo --study study --scale 0.01 && venv/bin/kkz-eval run --study study
+
 setup: .venv/installed
 
 # Every package by version and hash; the project itself on top, without asking for anything more.
@@ -43,7 +52,7 @@ setup: .venv/installed
 lock: setup
 	$(BIN)/pip install --quiet pip-tools
 	printf 'hatchling>=1.27\neditables>=0.5\n' > .venv/build.in
-	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-annotate --no-header \
+	$(BIN)/pip-compile --quiet --generate-hashes --no-strip-extras --allow-unsafe --no-annotate --no-header \
 		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options \
 		--extra dev --output-file constraints.txt pyproject.toml .venv/build.in
 

@@ -34,13 +34,14 @@ def run_job(
     first fault.
     """
     from kkz_eval.cells.known import require_known  # noqa: PLC0415
-    from kkz_eval.intake.inbox import require_deliveries  # noqa: PLC0415
+    from kkz_eval.intake.inbox import require_deliveries, require_space  # noqa: PLC0415
     from kkz_eval.report.bundle import last_release, read_release  # noqa: PLC0415
 
     study = Study.open(folder)
     plan = study.plan().changed(as_of=as_of)
     require_known(plan, read_catalog())
     require_deliveries(study, plan)
+    require_space(study, plan)
     before = last_release(study)
     _show_progress()
     with Warehouse.of(study, lock_deadline).connect():
@@ -92,9 +93,16 @@ def _execute(study: Study, as_of: str, verbose: bool, instance: "DagsterInstance
         "loggers": {"console": {"config": {"log_level": "DEBUG" if verbose else "CRITICAL"}}},
         "ops": {"plan_tables": {"config": {"as_of": as_of}}},
     }
-    with instance or dg.DagsterInstance.get() as history:
-        job = definitions.resolve_job_def("evaluation")
-        return job.execute_in_process(run_config=config, instance=history, raise_on_error=False)
+    job = definitions.resolve_job_def("evaluation")
+    try:
+        with instance or dg.DagsterInstance.get() as history:
+            return job.execute_in_process(run_config=config, instance=history, raise_on_error=False)
+    except Exception as fault:
+        # Steps tell their own faults; what arrives here is Dagster unable to keep its history.
+        raise KkzError(
+            f"{study.dagster_home}: the run's history cannot be kept ({type(fault).__name__}); free space or give write"
+            " permission, then run again. Nothing that was released has changed."
+        ) from None
 
 
 def _first_fault(result: "ExecuteInProcessResult") -> str:

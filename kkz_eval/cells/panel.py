@@ -63,6 +63,10 @@ class CellPanel:
         """Labels of the clusters in ascending order."""
         return np.unique(self.cluster)
 
+    def child_sums(self) -> tuple[FloatArray, FloatArray]:
+        """(U, T) weight of the children and weighted sum of their outcome; here children count alike."""
+        return self.n, np.where(self.n > 0, self.total, 0.0)
+
     @classmethod
     def from_frame(
         cls,
@@ -108,7 +112,7 @@ class CellPanel:
         else:
             means = cells(value, np.nan)
             sums, squares = means * children, cells(total_of_squares, np.nan)
-        panel = cls(
+        panel = CellPanel(
             outcome=outcome,
             units=units,
             periods=periods,

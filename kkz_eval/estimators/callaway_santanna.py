@@ -1,9 +1,12 @@
-"""Callaway and Sant'Anna (2021) difference-in-differences from cells: ATT(g,t) and its averages, no covariates."""
+"""Callaway and Sant'Anna (2021) difference-in-differences from cells: ATT(g,t) and its averages."""
+
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from kkz_eval.cells.moments import MomentPanel
 from kkz_eval.cells.panel import CellPanel
+from kkz_eval.cells.profiles import ProfilePanel
 from kkz_eval.errors import EstimationError
 from kkz_eval.estimators.aggregation import (
     OVERALL_NOTES,
@@ -13,17 +16,21 @@ from kkz_eval.estimators.aggregation import (
     plan_aggregations,
     size_derivative,
 )
+from kkz_eval.estimators.child_covariance import child_covariance
+from kkz_eval.estimators.covariates.group_time import covariate_effects
+from kkz_eval.estimators.covariates.moments import moment_effects
 from kkz_eval.estimators.group_time import (
     Arms,
+    GroupTimeEffects,
     Pairs,
     Sample,
     build_arms,
     cell_coefficients,
+    cohort_sizes,
     comparisons,
-    group_time_effects,
-    leave_one_out_effects,
-    observations,
     prepare,
+    unadjusted_effects,
+    unit_mass,
 )
 from kkz_eval.estimators.result import (
     BoolArray,
@@ -37,6 +44,8 @@ from kkz_eval.estimators.result import (
 
 NAME = "callaway_santanna"
 
+__all__ = ["NAME", "callaway_santanna", "cell_weights", "child_covariance"]
+
 
 def callaway_santanna(panel: CellPanel, options: EstimatorOptions) -> Fit:
     """ATT(g,t) for every cohort and period, and their averages: overall, group, calendar, event.
@@ -47,9 +56,13 @@ def callaway_santanna(panel: CellPanel, options: EstimatorOptions) -> Fit:
     cohorts weigh by children over all periods. `unbalanced`: unit-period values are the observations, as R did does
     with allow_unbalanced_panel = TRUE.
 
+    Covariates, by `options.method`: the same for a unit in `options.covariates`; of children in a `ProfilePanel`
+    (any method) or a `MomentPanel` (method reg), both in design `cross_section`.
+
     Parameters that do not exist have NaN and a reason. Raises EstimationError when there is no comparison at all.
     Source: Callaway and Sant'Anna (2021), Journal of Econometrics 225; R did 2.5.1; Remark 10 for clusters.
     """
+    panel = _with_covariates(panel, options)
     sample = prepare(panel, options)
     pairs = comparisons(sample, options)
     if len(pairs.cohort) == 0:
@@ -58,12 +71,15 @@ def callaway_santanna(panel: CellPanel, options: EstimatorOptions) -> Fit:
             f"({'; '.join(sample.notes) or 'no cohort adopts within the observed periods'}); add earlier periods."
         )
     arms = build_arms(sample, pairs, options)
-    effect, influence, reason = group_time_effects(arms)
+    effects = _effects(sample, pairs, arms, options)
+    missing = panel.missing_note() if isinstance(panel, ProfilePanel | MomentPanel) else ""
+    sample = replace(sample, notes=tuple(note for note in (*sample.notes, missing, effects.note) if note))
+    effect, influence = effects.effect, effects.influence
     effect = np.where(pairs.is_reference & np.isfinite(effect), 0.0, effect)
     influence[:, pairs.is_reference] = 0.0
     plan = plan_aggregations(pairs.cohort, sample.panel.periods[pairs.period], options)
-    mass = _unit_mass(sample.panel, options)
-    position, size = _cohort_sizes(sample, pairs, mass)
+    mass = unit_mass(sample.panel, options)
+    position, size = cohort_sizes(sample, pairs, mass)
     weights = aggregation_weights(plan, size[None], np.isfinite(effect)[None])[0]
     derivative = size_derivative(plan, size, effect)
     loading = np.vstack([np.eye(len(effect)), np.nan_to_num(weights)])
@@ -83,13 +99,14 @@ def callaway_santanna(panel: CellPanel, options: EstimatorOptions) -> Fit:
         used=used,
         n_children=n_children,
         is_reference=_is_reference(pairs, loading),
-        reason=(*reason, *("no group-time effect to average" if np.isnan(a) else None for a in average)),
+        reason=(*effects.reason, *("no group-time effect to average" if np.isnan(a) else None for a in average)),
         notes=_notes(sample, pairs, arms, plan, loading),
-        leave_out=lambda: _leave_out(sample, pairs, arms, plan, mass),
+        leave_out=lambda: _leave_out(sample, pairs, effects, plan, mass),
         extra={
             "sample": sample,
             "pairs": pairs,
             "arms": arms,
+            "effects": effects,
             "loading": loading,
             "derivative": derivative,
             "options": options,
@@ -97,18 +114,22 @@ def callaway_santanna(panel: CellPanel, options: EstimatorOptions) -> Fit:
     )
 
 
-def _unit_mass(panel: CellPanel, options: EstimatorOptions) -> FloatArray:
-    """(U,) what a unit adds to the size of its cohort: its weight, or its weighted children over all periods."""
-    return panel.weight * panel.n.sum(axis=1) if options.design == "cross_section" else panel.weight
+def _with_covariates(panel: CellPanel, options: EstimatorOptions) -> CellPanel:
+    if options.covariates is None:
+        return panel
+    if isinstance(panel, ProfilePanel | MomentPanel):
+        raise EstimationError(
+            f"cells of {panel.outcome}: the cells hold covariates and so do the options; give them in one place."
+        )
+    return ProfilePanel.from_cells(panel, options.covariates, options.covariate_names)
 
 
-def _cohort_sizes(sample: Sample, pairs: Pairs, mass: FloatArray) -> tuple[NDArray[np.intp], FloatArray]:
-    """Position (U,) of each unit's cohort, −1 for comparison units, and the size (G,) of each cohort."""
-    cohorts = np.unique(pairs.cohort)
-    position = np.searchsorted(cohorts, sample.panel.cohort).clip(max=len(cohorts) - 1)
-    position = np.where(cohorts[position] == sample.panel.cohort, position, -1)
-    size = np.array([mass[position == g].sum() for g in range(len(cohorts))])
-    return position, size
+def _effects(sample: Sample, pairs: Pairs, arms: Arms, options: EstimatorOptions) -> GroupTimeEffects:
+    if isinstance(sample.panel, ProfilePanel):
+        return covariate_effects(sample.panel, pairs, arms, options)
+    if isinstance(sample.panel, MomentPanel):
+        return moment_effects(sample.panel, pairs, arms, options)
+    return unadjusted_effects(arms)
 
 
 def _group_time_parameters(sample: Sample, pairs: Pairs) -> list[Parameter]:
@@ -158,11 +179,13 @@ def _notes(sample: Sample, pairs: Pairs, arms: Arms, plan: AggregationPlan, load
     return tuple(notes)
 
 
-def _leave_out(sample: Sample, pairs: Pairs, arms: Arms, plan: AggregationPlan, mass: FloatArray) -> FloatArray:
+def _leave_out(
+    sample: Sample, pairs: Pairs, effects: GroupTimeEffects, plan: AggregationPlan, mass: FloatArray
+) -> FloatArray:
     labels, code = np.unique(sample.panel.cluster, return_inverse=True)
-    effect = leave_one_out_effects(arms, code, len(labels))
+    effect = effects.leave_one_out(code.astype(np.intp), len(labels))
     effect[:, pairs.is_reference] *= 0.0  # rounding of the subtraction; NaN stays
-    position, size = _cohort_sizes(sample, pairs, mass)
+    position, size = cohort_sizes(sample, pairs, mass)
     is_of_cohort = position[:, None] == np.arange(len(size))[None]
     left = is_of_cohort.sum(axis=0)[None] - sum_by(code, len(labels), is_of_cohort.astype(np.float64))
     rest = size[None] - sum_by(code, len(labels), is_of_cohort * mass[:, None])
@@ -175,43 +198,12 @@ def cell_weights(fit: Fit) -> FloatArray:
 
     U and T are those of `fit.extra["sample"].panel`. In design `panel` they sum to zero over the periods of each unit
     as long as no value is missing, which makes variance formulas of long differences exact.
+    Raises EstimationError for fits with covariates.
     """
     sample: Sample = fit.extra["sample"]
+    if isinstance(sample.panel, ProfilePanel | MomentPanel):
+        raise EstimationError(
+            f"cells of {sample.panel.outcome}: with covariates an effect is no weighted sum of cell means; "
+            "use the influence functions of the fit."
+        )
     return cell_coefficients(fit.extra["arms"], fit.extra["loading"], len(sample.panel.periods))
-
-
-def child_covariance(fit: Fit) -> FloatArray:
-    """Covariance (P, P) of design `cross_section` when every child is its own cluster.
-
-    The influence function of a child is w·(A + B·y) with A, B constant in a cell, so n, Σy and Σy² suffice.
-    Raises EstimationError for the other designs.
-    """
-    sample: Sample = fit.extra["sample"]
-    options: EstimatorOptions = fit.extra["options"]
-    if options.design != "cross_section":
-        raise EstimationError(f"design {options.design} has units as observations: use their influence functions.")
-    arms: Arms = fit.extra["arms"]
-    pairs: Pairs = fit.extra["pairs"]
-    panel = sample.panel
-    n, total, squares = observations(panel, by_children=True)
-    counts, sums, totals = arms.member.sum(axis=1), arms.numerator.sum(axis=1), arms.denominator.sum(axis=1)
-    safe = np.where(counts > 0, totals, 1.0)
-    slope = np.zeros((len(pairs.cohort), *n.shape))
-    level = np.zeros_like(slope)
-    pair = np.arange(len(pairs.cohort))
-    for j, moments in enumerate(arms.moments):
-        for period, sign in moments:
-            b = arms.sign[j] * sign * arms.member[j] * panel.weight[:, None] / safe[j]
-            slope[pair, :, period] += b.T
-            level[pair, :, period] -= (b * sums[j] / safe[j]).T
-    slope[pairs.is_reference], level[pairs.is_reference] = 0.0, 0.0
-    loading: FloatArray = fit.extra["loading"]
-    b_all = np.einsum("pk,kut->put", loading, slope)
-    a_all = np.einsum("pk,kut->put", loading, level)
-    position, _ = _cohort_sizes(sample, pairs, panel.weight)
-    from_sizes = np.where(position[:, None] >= 0, fit.extra["derivative"].T[position] * panel.weight[:, None], 0.0)
-    a_all[len(pair) :] += from_sizes.T[:, :, None]
-    a, b = a_all.reshape(len(a_all), -1), b_all.reshape(len(b_all), -1)
-    mixed = (a * total.ravel()) @ b.T
-    covariance: FloatArray = (a * n.ravel()) @ a.T + mixed + mixed.T + (b * squares.ravel()) @ b.T
-    return covariance

@@ -5,7 +5,9 @@ repeated cross-sections. Numerators and denominators are kept per unit, so that 
 leave-one-cluster-out estimates and cell weights are all sums of the same arrays; no step loops over units.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +61,34 @@ class Arms:
     moments: tuple[tuple[tuple[IndexArray, float], ...], ...]
     labels: tuple[str, ...]
     n_incomplete: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Coefficients:
+    """Influence of one observation of weight w and outcome y on an effect: w·(level + slope·y).
+
+    level, slope (K, J, P) by effect, arm and profile of covariates (P = 1 without covariates); zero for references.
+    """
+
+    level: FloatArray
+    slope: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class GroupTimeEffects:
+    """K group-time effects: effect (K,), NaN where `reason[k]` says why; influence (U, K) in sums over units.
+
+    leave_one_out(code, n_clusters): effects (C, K) without each cluster; coefficients: None where only sums over units
+    are known; observations: what the profiles of the coefficients are; note: what the effects are adjusted for.
+    """
+
+    effect: FloatArray
+    influence: FloatArray
+    reason: list[str | None]
+    leave_one_out: Callable[[IndexArray, int], FloatArray]
+    coefficients: Coefficients | None
+    observations: Any = None
+    note: str = ""
 
 
 def prepare(panel: CellPanel, options: EstimatorOptions) -> Sample:
@@ -156,18 +186,17 @@ def _panel_arms(panel: CellPanel, pairs: Pairs, treated: BoolArray, control: Boo
     )
 
 
-def observations(panel: CellPanel, *, by_children: bool) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """(n, total, total of squares), each (U, T), of what counts as an observation: children, or unit-period values."""
+def observations(panel: CellPanel, *, by_children: bool) -> tuple[FloatArray, FloatArray]:
+    """(weight, weighted total), each (U, T), of what counts as an observation: children, or unit-period values."""
     if by_children:
-        return panel.n, np.where(panel.n > 0, panel.total, 0.0), np.where(panel.n > 0, panel.total_of_squares, 0.0)
-    value = np.nan_to_num(panel.value)
-    return np.isfinite(panel.value).astype(np.float64), value, value**2
+        return panel.child_sums()
+    return np.isfinite(panel.value).astype(np.float64), np.nan_to_num(panel.value)
 
 
 def _cross_section_arms(
     panel: CellPanel, pairs: Pairs, treated: BoolArray, control: BoolArray, *, by_children: bool
 ) -> Arms:
-    n, total, _ = observations(panel, by_children=by_children)
+    n, total = observations(panel, by_children=by_children)
     groups = ((treated, pairs.period), (treated, pairs.base), (control, pairs.period), (control, pairs.base))
     member = np.stack([group & (n[:, period] > 0) for group, period in groups])
     weight = panel.weight[:, None]
@@ -198,6 +227,22 @@ def group_time_effects(arms: Arms) -> tuple[FloatArray, FloatArray, list[str | N
     influence = np.einsum("j,juk->uk", arms.sign, deviation)
     influence[:, np.isnan(effect)] = 0.0
     return effect, influence, reason
+
+
+def unadjusted_effects(arms: Arms) -> GroupTimeEffects:
+    """The effects as differences of the arms' means."""
+    effect, influence, reason = group_time_effects(arms)
+    sums, totals = arms.numerator.sum(axis=1), arms.denominator.sum(axis=1)
+    exists = np.isfinite(effect)[None] & (totals > 0)
+    slope = np.divide(arms.sign[:, None], totals, out=np.zeros_like(totals), where=exists)
+    mean = np.divide(sums, totals, out=np.zeros_like(totals), where=exists)
+    return GroupTimeEffects(
+        effect=effect,
+        influence=influence,
+        reason=reason,
+        leave_one_out=lambda code, n_clusters: leave_one_out_effects(arms, code, n_clusters),
+        coefficients=Coefficients((-slope * mean).T[:, :, None], slope.T[:, :, None]),
+    )
 
 
 def _reason(arms: Arms, counts: NDArray[np.int64]) -> str | None:
@@ -236,3 +281,21 @@ def cell_coefficients(arms: Arms, loading: FloatArray, n_periods: int) -> FloatA
             weights[pair, :, period] += (arms.sign[j] * sign * share[j]).T
     combined: FloatArray = np.einsum("pk,kut->put", loading, weights)
     return combined
+
+
+def unit_mass(panel: CellPanel, options: EstimatorOptions) -> FloatArray:
+    """(U,) what a unit adds to the size of its cohort: its weight, or its weighted children over all periods."""
+    if options.design != "cross_section":
+        return panel.weight
+    children, _ = panel.child_sums()
+    mass: FloatArray = panel.weight * children.sum(axis=1)
+    return mass
+
+
+def cohort_sizes(sample: Sample, pairs: Pairs, mass: FloatArray) -> tuple[IndexArray, FloatArray]:
+    """Position (U,) of each unit's cohort, −1 for comparison units, and the size (G,) of each cohort."""
+    cohorts = np.unique(pairs.cohort)
+    position = np.searchsorted(cohorts, sample.panel.cohort).clip(max=len(cohorts) - 1)
+    position = np.where(cohorts[position] == sample.panel.cohort, position, -1)
+    size = np.array([mass[position == g].sum() for g in range(len(cohorts))])
+    return position, size

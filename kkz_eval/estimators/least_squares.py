@@ -11,13 +11,15 @@ from kkz_eval.estimators.result import BoolArray, FloatArray, sum_by
 
 COLLINEAR = 1e-9
 """A column counts as explained by the ones before it when less than this share of its variation is left."""
+ESTIMABLE = 1e-7
+"""A combination counts as determined when a change of the solution moves it by less than this, relative to its size."""
 
 
 @dataclass(frozen=True, eq=False)
 class WithinDesign:
     """Regression of a mean on k regressors with unit and period effects; unit effects are already removed.
 
-    panel: the units that enter; y (R,), x (R, T−1+k) deviations from the unit's weighted mean for the R cells that
+    panel: the units that may enter; y (R,), x (R, T−1+k) deviations from the unit's weighted mean for the R cells that
     enter (`enters` (U, T)), period dummies (all but the first) in front; weight (R,); row_unit (R,) the cell's unit;
     n_observations: cells, or children when children are the observations.
     """
@@ -33,12 +35,37 @@ class WithinDesign:
 
 
 @dataclass(frozen=True, eq=False)
+class Reduced:
+    """Coefficients (p,) of all p columns, 0 where a column is explained by earlier ones (`kept` (p,) is False there).
+
+    alias (kept, dropped): what the dropped columns are in terms of the kept ones.
+    """
+
+    coefficient: FloatArray
+    kept: BoolArray
+    alias: FloatArray
+
+    def estimable(self, rows: FloatArray) -> BoolArray:
+        """(m,) whether the combinations rows (m, p) of the coefficients are the same in every solution."""
+        if self.kept.all():
+            return np.ones(len(rows), dtype=bool)
+        gap = np.abs(rows[:, ~self.kept] - rows[:, self.kept] @ self.alias).max(axis=1)
+        fits: BoolArray = gap <= ESTIMABLE * np.maximum(1.0, np.abs(rows).max(axis=1))
+        return fits
+
+
+@dataclass(frozen=True, eq=False)
 class Solution:
-    """Coefficients (k,), NaN where collinear; influence functions of units (U, k); rank with period dummies."""
+    """Coefficients (k,), NaN where collinear; influence functions of units (U, k); rank with period dummies.
+
+    whole: the same with the period dummies in front, without NaN; all_influence (U, T−1+k).
+    """
 
     coefficient: FloatArray
     influence: FloatArray
     rank: int
+    whole: Reduced
+    all_influence: FloatArray
 
 
 def within_design(
@@ -63,11 +90,9 @@ def within_design(
     weight = (panel.weight if weighted else np.ones(len(panel.units)))[:, None] * enters
     if by_children:
         weight = weight * panel.n
-    periods = np.flatnonzero(enters.any(axis=0))
-    dummies = np.zeros((*enters.shape, len(periods) - 1))
-    for column, period in enumerate(periods[1:]):
-        dummies[:, period, column] = 1.0
-    stacked = np.concatenate([np.nan_to_num(panel.value)[:, :, None], dummies, np.nan_to_num(regressors)], axis=2)
+    stacked = np.concatenate(
+        [np.nan_to_num(panel.value)[:, :, None], period_dummies(panel), np.nan_to_num(regressors)], axis=2
+    )
     total = weight.sum(axis=1)
     mean = np.einsum("ut,utk->uk", weight, stacked) / np.where(total > 0, total, 1.0)[:, None]
     deviation = stacked - mean[:, None, :]
@@ -79,9 +104,17 @@ def within_design(
         x=deviation[enters][:, 1:],
         weight=weight[enters],
         row_unit=row_unit,
-        n_periods=len(periods),
+        n_periods=len(panel.periods),
         n_observations=int(panel.n[enters].sum()) if by_children else int(enters.sum()),
     )
+
+
+def period_dummies(panel: CellPanel) -> FloatArray:
+    """(U, T, T−1) one column per period but the first."""
+    dummies = np.zeros((*panel.value.shape, max(len(panel.periods) - 1, 0)))
+    for column in range(dummies.shape[2]):
+        dummies[:, column + 1, column] = 1.0
+    return dummies
 
 
 def solve(design: WithinDesign) -> Solution:
@@ -96,31 +129,47 @@ def solve(design: WithinDesign) -> Solution:
     by_row = score @ np.linalg.inv(x.T @ (design.weight[:, None] * x))
     influence = sum_by(design.row_unit, len(design.panel.units), by_row)
     n_columns, first = design.x.shape[1], design.n_periods - 1
-    coefficient, all_influence = np.full(n_columns, np.nan), np.zeros((len(influence), n_columns))
+    coefficient, all_influence = np.zeros(n_columns), np.zeros((len(influence), n_columns))
     coefficient[kept], all_influence[:, kept] = fitted.params, influence
-    return Solution(coefficient[first:], all_influence[:, first:], int(kept.sum()))
+    reduced = Reduced(coefficient, kept, alias_of(gram, kept))
+    named = np.where(kept, coefficient, np.nan)[first:]
+    return Solution(named, all_influence[:, first:], int(kept.sum()), reduced, all_influence)
 
 
 def solve_without_each_cluster(design: WithinDesign) -> FloatArray:
-    """Coefficients (C, k) without each cluster in turn, NaN where collinear then; clusters in ascending order.
+    """Coefficients (C, k) without each cluster in turn, NaN where collinear then; clusters in ascending order."""
+    first = design.n_periods - 1
+    solutions = reduced_without_each_cluster(design)
+    return np.array([np.where(left.kept, left.coefficient, np.nan)[first:] for left in solutions])
+
+
+def reduced_without_each_cluster(design: WithinDesign) -> list[Reduced]:
+    """The solutions with period dummies without each cluster in turn; clusters of the panel in ascending order.
 
     Unit effects lie within clusters, so cross-products without a cluster are the whole minus the cluster's own.
     """
     labels, code = np.unique(design.panel.cluster, return_inverse=True)
     row_cluster = code[design.row_unit]
-    first = design.n_periods - 1
     xy = np.column_stack([design.x, design.y])
     products = np.zeros((len(labels), design.x.shape[1], xy.shape[1]))
     for c in range(len(labels)):
         rows = row_cluster == c
         products[c] = (design.x[rows] * design.weight[rows, None]).T @ xy[rows]
-    rest = products.sum(axis=0)[None] - products
-    scale = np.diag(products.sum(axis=0)[:, :-1])
-    coefficient = np.full((len(labels), design.x.shape[1]), np.nan)
-    for c in range(len(labels)):
-        kept = independent_columns(rest[c, :, :-1], scale)
-        coefficient[c, kept] = np.linalg.solve(rest[c][np.ix_(kept, np.append(kept, False))], rest[c, kept, -1])
-    return coefficient[:, first:]
+    total = products.sum(axis=0)
+    return [reduce(total[:, :-1] - own[:, :-1], total[:, -1] - own[:, -1], np.diag(total[:, :-1])) for own in products]
+
+
+def reduce(gram: FloatArray, moment: FloatArray, scale: FloatArray) -> Reduced:
+    """Solve gram (p, p) · b = moment (p,) on the columns that vary, relative to scale (p,), beyond earlier ones."""
+    kept = independent_columns(gram, scale)
+    coefficient = np.zeros(len(gram))
+    coefficient[kept] = np.linalg.solve(gram[np.ix_(kept, kept)], moment[kept])
+    return Reduced(coefficient, kept, alias_of(gram, kept))
+
+
+def alias_of(gram: FloatArray, kept: BoolArray) -> FloatArray:
+    """(kept, dropped) coefficients of the dropped columns on the kept ones."""
+    return np.linalg.solve(gram[np.ix_(kept, kept)], gram[np.ix_(kept, ~kept)])
 
 
 def independent_columns(gram: FloatArray, scale: FloatArray) -> BoolArray:

@@ -40,8 +40,8 @@ def two_way_fixed_effects(panel: CellPanel, options: EstimatorOptions) -> Fit:
 
     Raises EstimationError when no treated cell with a comparison is left.
     """
-    sample, covariates, note = _sample(panel, options)
-    event = _event_time(sample)
+    sample, covariates, note = comparable(panel, options)
+    event = event_times(sample)
     adopted = event >= 0
     keep = ~((event >= -options.anticipation) & (event < 0))
     regressors = np.concatenate([adopted[:, :, None].astype(np.float64), covariates], axis=2)
@@ -63,8 +63,8 @@ def event_study(panel: CellPanel, options: EstimatorOptions) -> Fit:
 
     Raises EstimationError when no treated cell with a comparison is left.
     """
-    sample, covariates, note = _sample(panel, options)
-    event = _event_time(sample)
+    sample, covariates, note = comparable(panel, options)
+    event = event_times(sample)
     observed = np.isfinite(event) & np.isfinite(sample.value)
     low = -np.inf if options.min_event is None else options.min_event
     high = np.inf if options.max_event is None else options.max_event
@@ -96,8 +96,12 @@ def event_study(panel: CellPanel, options: EstimatorOptions) -> Fit:
     return _with_reference_and_mean(fit, reference, (binned == reference) & design.enters)
 
 
-def _sample(panel: CellPanel, options: EstimatorOptions) -> tuple[CellPanel, FloatArray, str]:
-    """Units that can be compared, their covariates (U, T, k), and what was left out."""
+def comparable(panel: CellPanel, options: EstimatorOptions) -> tuple[CellPanel, FloatArray, str]:
+    """Units that can be compared, their covariates (U, T, k), and in words what was left out.
+
+    Cohorts after the last period plus anticipation count as never treated; units treated up to the first period plus
+    anticipation are left out. Raises EstimationError when covariates do not fit or no treated unit is left.
+    """
     covariates = np.zeros((*panel.value.shape, 0)) if options.covariates is None else options.covariates
     if covariates.shape != (*panel.value.shape, len(options.covariate_names)):
         raise EstimationError(
@@ -117,7 +121,7 @@ def _sample(panel: CellPanel, options: EstimatorOptions) -> tuple[CellPanel, Flo
     return panel, covariates[~always], note
 
 
-def _event_time(panel: CellPanel) -> FloatArray:
+def event_times(panel: CellPanel) -> FloatArray:
     """(U, T) period minus first treated period, −inf for units never treated."""
     return panel.periods[None, :].astype(np.float64) - panel.cohort[:, None]
 

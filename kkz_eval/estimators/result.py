@@ -20,6 +20,7 @@ Status = Literal["estimated", "not estimable"]
 ControlGroup = Literal["never_treated", "not_yet_treated"]
 BasePeriod = Literal["varying", "universal"]
 Design = Literal["panel", "cross_section", "unbalanced"]
+Method = Literal["dr", "ipw", "reg"]
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,8 @@ class EstimatorOptions:
     `anticipation` is in units of the period (years). `balance_event`, `min_event`, `max_event` restrict the event
     aggregation as `balance_e`, `min_e`, `max_e` do in R did. `weighted` = False sets all unit weights to one.
     `fully_exposed` names the (cohort, period) pairs whose children were under the programme from pregnancy on.
-    `covariates` are extra regressors of the regressions, shape (units, periods, k), with `covariate_names`.
+    `covariates` (units, periods, k) with `covariate_names` are held constant: extra regressors of the regressions; in
+    `callaway_santanna` by `method`: doubly robust, inverse probability weighting, or regression adjustment.
 
     Raises EstimationError for unknown choices and negative anticipation.
     """
@@ -90,9 +92,11 @@ class EstimatorOptions:
     fully_exposed: frozenset[tuple[int, int]] = frozenset()
     covariates: FloatArray | None = None
     covariate_names: tuple[str, ...] = ()
+    method: Method = "dr"
 
     def __post_init__(self) -> None:
-        for name, choices in (("control_group", ControlGroup), ("base_period", BasePeriod), ("design", Design)):
+        allowed = {"control_group": ControlGroup, "base_period": BasePeriod, "design": Design, "method": Method}
+        for name, choices in allowed.items():
             if getattr(self, name) not in get_args(choices):
                 raise EstimationError(
                     f"{name} = {getattr(self, name)!r} is not known; choose {' or '.join(get_args(choices))}."

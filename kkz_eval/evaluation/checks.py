@@ -176,7 +176,10 @@ def _pretrends(connection: duckdb.DuckDBPyConnection) -> CheckOutcome:
     )
     low = [str(outcome) for outcome, p_value in tested if float(str(p_value)) < 0.05]
     expected = round(0.05 * len(tested), 1)
-    told = f"{len(low)} of {len(tested)} outcomes moved apart before the start (p < 0.05); {expected} are expected by chance"
+    told = (
+        f"{len(low)} of {len(tested)} outcomes moved apart before the start (p < 0.05);"
+        f" {expected} are expected by chance"
+    )
     return CheckOutcome(len(low) <= max(1, 2 * expected), f"{told}: {', '.join(low) or 'none'}.")
 
 

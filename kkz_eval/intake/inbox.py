@@ -4,6 +4,7 @@ What belongs here: finding files, adding up reports. What does not: rules on row
 """
 
 import logging
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +23,9 @@ from kkz_eval.plan import Plan, Study
 from kkz_eval.warehouse import build_table, read_catalog, stored_plan
 
 log = logging.getLogger("kkz_eval.intake")
+
+#: Bytes that cells, estimates, a release and the run's history may take.
+ROOM_FOR_RESULTS = 64 << 20
 
 
 def delivery_counts(report: DeliveryReport) -> dict[str, int | str]:
@@ -96,6 +100,23 @@ def require_deliveries(study: Study, plan: Plan) -> None:
         f"{study.inbox}: nothing is delivered for {', '.join(wanted)};"
         " put files into the folder of their source (see README) and run again.",
     )
+
+
+def require_space(study: Study, plan: Plan) -> None:
+    """Refuse to begin on a disk that a run could fill. Raises `DeliveryError` with needed and free megabytes.
+
+    Needed: three times the files that are newer than the database, and room for tables, report and history.
+    """
+    database = study.warehouse_file
+    since = database.stat().st_mtime if database.is_file() else 0.0
+    paths = [path for _, path in delivered_files(study)] + [study.inbox / entry.file for entry in plan.official_files]
+    new = sum(path.stat().st_size for path in paths if path.is_file() and path.stat().st_mtime > since)
+    needed, free = 3 * new + ROOM_FOR_RESULTS, shutil.disk_usage(study.root).free
+    if free < needed:
+        raise DeliveryError(
+            "DISK_FULL",
+            f"{study.root}: the disk has {free >> 20} MB free and the run may need {needed >> 20} MB; free space first.",
+        )
 
 
 def load_source(

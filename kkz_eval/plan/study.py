@@ -15,8 +15,10 @@ memory_limit = "2GB"
 threads = 2
 """
 
-DAGSTER_TEMPLATE = """# Dagster's settings for this study: no telemetry, one writer at a time, library logs in the UI.
+DAGSTER_TEMPLATE = """# Dagster's settings for this study: no telemetry, no newsletter window, one writer, library logs in the UI.
 telemetry:
+  enabled: false
+nux:
   enabled: false
 concurrency:
   pools:

@@ -151,7 +151,9 @@ def report_meta(plan: Plan, number: int, changes: tuple[str, ...]) -> ReportMeta
         plan_sha256=plan_sha256(plan),
         threshold=plan.disclosure.threshold,
         deviations=changes,
-        excluded_periods=tuple(ExcludedPeriod(e.period, e.reason_de, e.reason_en, e.source) for e in plan.excluded_periods),
+        excluded_periods=tuple(
+            ExcludedPeriod(e.period, e.reason_de, e.reason_en, e.source) for e in plan.excluded_periods
+        ),
         data_notes_de=(study.sources_de,),
         data_notes_en=(study.sources_en,),
         main_estimator=plan.estimation.estimators[0],

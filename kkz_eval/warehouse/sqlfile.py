@@ -20,7 +20,8 @@ BUILT_SCHEMAS = ("reference", "staging", "cells", "disclosure", "release")
 #: Tables of these schemas that Python writes.
 PYTHON_TABLES = ("release.dictionary",)
 UNITS = (
-    "id", "text", "note", "flag", "date", "month", "year", "years", "count", "number", "sum", "share", "points", "estimate",
+    "id", "text", "note", "flag", "date", "month", "year", "years",
+    "count", "number", "sum", "share", "points", "estimate",
 )  # fmt: skip
 _NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
 _COLUMN = re.compile(r"^([a-z][a-z0-9_]*)\s+([a-z]+)\s+(\S.*)$")

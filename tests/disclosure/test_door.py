@@ -86,7 +86,7 @@ def test_every_column_of_every_released_table_is_in_the_dictionary(door) -> None
 
 
 def group_cells(unit_of_measure: str, cells: list[tuple[str, int, int, int]]) -> dict[str, tuple[object, ...]]:
-    """The real SQL of disclosure.group_cell on a few hand-made cells (unit, n, total, squares) of never-participants."""
+    """The SQL of disclosure.group_cell on hand-made cells (unit, n, total, squares) of never-participants."""
     connection = in_memory()
     for schema in ("plan", "cells", "reference", "disclosure", "ledger"):
         connection.execute(f"CREATE SCHEMA {schema}")

@@ -76,7 +76,7 @@ def overall(study: Study, outcome: str) -> pd.Series:
 
 
 def test_the_truth_would_not_be_found_by_comparing_levels(demo: Study) -> None:
-    """Poor cities volunteer: in 2019 their fully exposed children still do worse on the primary outcome than others'."""
+    """Poor cities volunteer: in 2019 their fully exposed children still do worse than others on the primary outcome."""
     means = (
         released(demo, "description")
         .query("outcome == @PRIMARY and period == 2019")
