@@ -23,6 +23,8 @@ def _check(name: str, table: str, question: str, must_hold: bool) -> dg.AssetChe
 
             with study.warehouse().connect() as connection:
                 outcome = run(connection, name)
+        if outcome is None:
+            return dg.AssetCheckResult(passed=True, description="There is nothing in this study to ask it of.")
         severity = dg.AssetCheckSeverity.ERROR if must_hold else dg.AssetCheckSeverity.WARN
         return dg.AssetCheckResult(
             passed=outcome.passed, severity=severity, description=outcome.answer, metadata=dict(outcome.figures)

@@ -69,13 +69,15 @@ def run(
     verbose: Annotated[bool, typer.Option(help="Show Dagster's own log.")] = False,
 ) -> None:
     """The whole job: take in new files, build cells, estimate, release tables and report."""
-    from pipelines.main_run import run_job  # noqa: PLC0415
+    from pipelines.main_run import data_checks, run_job  # noqa: PLC0415
 
     release = run_job(study, as_of=as_of, verbose=verbose)
     state = "new release" if release.is_new else "nothing has changed since release"
     typer.echo(f"\n{state} {release.number}")
     for finding in release.findings_en:
         typer.echo(f"- {finding}")
+    for line, _ in data_checks(study):
+        typer.echo(line)
     for change in release.deviations:
         typer.echo(f"Deviation from the first released plan: {change}")
     typer.echo(f"Report: {release.report} (English: report_en.html)")
@@ -113,14 +115,14 @@ def status(study: StudyOption = DEFAULT) -> None:
 
 @app.command()
 def report(study: StudyOption = DEFAULT) -> None:
-    """Render the last release again from the released tables."""
+    """Render the report of the last release again, from its own tables."""
     from kkz_eval.plan import Study  # noqa: PLC0415
-    from kkz_eval.report.bundle import publish  # noqa: PLC0415
+    from kkz_eval.report.bundle import render_again  # noqa: PLC0415
     from kkz_eval.warehouse import Warehouse  # noqa: PLC0415
 
     opened = Study.open(study)
-    with Warehouse.of(opened).connect() as connection:
-        release = publish(connection, opened, again=True)
+    with opened.exclusive(), Warehouse.of(opened).connect() as connection:
+        release = render_again(connection, opened)
     typer.echo(f"Report: {release.report}")
 
 

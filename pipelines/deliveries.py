@@ -15,7 +15,7 @@ warnings.filterwarnings("ignore", message="Parameter `backfill_policy`", categor
 
 KEYS_OF_PLACES = [dg.AssetKey(["reference", "gemeinde"]), dg.AssetKey(["reference", "key_change"])]
 PLAN_KEY = dg.AssetKey(["plan", "study"])
-PLAN_TABLES = ("study", "outcome", "wave", "excluded_unit", "excluded_period", "document")
+PLAN_TABLES = ("study", "outcome", "comparison", "wave", "excluded_unit", "excluded_period", "document")
 
 
 class RunSettings(dg.Config):

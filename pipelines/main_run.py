@@ -44,19 +44,34 @@ def run_job(
     require_space(study, plan)
     before = last_release(study)
     _show_progress()
-    with Warehouse.of(study, lock_deadline).connect():
-        pass  # Waits for the lock and finds a damaged file before Dagster starts a run.
-    result = _execute(study, as_of, verbose, instance)
+    with study.exclusive():
+        with Warehouse.of(study, lock_deadline).connect():
+            pass  # Waits for the lock and finds a damaged file before Dagster starts a run.
+        result = _execute(study, as_of, verbose, instance)
     if not result.success:
         raise KkzError(_first_fault(result))
     release = read_release(study)
     return replace(release, is_new=release.number > before)
 
 
+def data_checks(folder: Path) -> list[tuple[str, bool]]:
+    """One line per check on the data of the last run, and whether it needs no look."""
+    from kkz_eval.evaluation.checks import ask_all  # noqa: PLC0415
+
+    lines = []
+    with Warehouse.of(Study.open(folder)).connect() as connection:
+        for check, outcome in ask_all(connection):
+            if outcome is None:
+                lines.append((f"not asked {check.name}: there is nothing to ask it of", True))
+                continue
+            word = "passed" if outcome.passed else "FAILED" if check.must_hold else "look"
+            lines.append((f"{word:9} {check.name}: {outcome.answer}", outcome.passed))
+    return lines
+
+
 def check_study(folder: Path) -> tuple[list[str], bool]:
     """Lines that say what is wrong with files and data, and whether anything is that must not be."""
     from kkz_eval.cells.known import require_known  # noqa: PLC0415
-    from kkz_eval.evaluation.checks import ask_all  # noqa: PLC0415
     from kkz_eval.intake.inbox import check_files, require_deliveries  # noqa: PLC0415
 
     study = Study.open(folder)
@@ -69,13 +84,9 @@ def check_study(folder: Path) -> tuple[list[str], bool]:
         for line, is_accepted in check_files(connection, study, plan):
             lines.append(line)
             is_good = is_good and is_accepted
-        for question, outcome in ask_all(connection):
-            if outcome is None:
-                lines.append(f"not run   {question.name}: the study has not been run yet")
-                continue
-            word = "passed" if outcome.passed else "FAILED" if question.must_hold else "look"
-            lines.append(f"{word:9} {question.name}: {outcome.answer}")
-            is_good = is_good and (outcome.passed or not question.must_hold)
+    for line, _ in data_checks(folder):
+        lines.append(line)
+        is_good = is_good and not line.startswith("FAILED")
     return lines, is_good
 
 
@@ -110,6 +121,11 @@ def _first_fault(result: "ExecuteInProcessResult") -> str:
     for event in result.all_events:
         if event.is_step_failure and event.step_failure_data.user_failure_data:
             return str(event.step_failure_data.user_failure_data.description)
+    for event in result.all_events:
+        if event.event_type_value == "ASSET_CHECK_EVALUATION":
+            evaluation = event.asset_check_evaluation_data
+            if evaluation.blocking and not evaluation.passed:
+                return f"check {evaluation.check_name}: {evaluation.description}"
     for event in result.all_events:
         if event.is_step_failure and event.step_failure_data.error:
             return f"step {event.step_key} failed ({event.step_failure_data.error.cls_name}); see the run in the UI."

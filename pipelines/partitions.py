@@ -2,6 +2,6 @@
 
 import dagster as dg
 
-FIRST_YEAR, LAST_YEAR = 2006, 2035
+FIRST_YEAR, LAST_YEAR = 1995, 2035
 
 school_years = dg.StaticPartitionsDefinition([str(year) for year in range(FIRST_YEAR, LAST_YEAR + 1)])

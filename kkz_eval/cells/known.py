@@ -1,4 +1,7 @@
-"""Which outcomes and places the project knows, read from the SQL files themselves, so that no second list can go stale."""
+"""Which outcomes and places the project knows.
+
+Read from the SQL files themselves, so that no second list can go stale.
+"""
 
 import difflib
 import re
@@ -24,7 +27,7 @@ def known_outcomes(catalog: Mapping[str, SqlFile]) -> dict[str, tuple[str, ...]]
 
 
 def require_known(plan: Plan, catalog: Mapping[str, SqlFile]) -> None:
-    """Raise `PlanError` for the first outcome that its source cannot measure, or the first place that does not exist."""
+    """Raise `PlanError` for the first outcome its source cannot measure, or the first place that does not exist."""
     _require_known_outcomes(plan, known_outcomes(catalog))
     table, key = ("gemeinde", "ags") if plan.study.unit == "ags" else ("kreis", "kreis")
     places = set(_column(f"SELECT {key} FROM ({catalog[f'reference.{table}'].query})"))

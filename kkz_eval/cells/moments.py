@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kkz_eval.cells.panel import CellPanel, FloatArray, _need_columns, _need_constant, _numbers
+from kkz_eval.cells.panel import CellPanel, FloatArray, _need_columns, _numbers
 from kkz_eval.cells.profiles import WY, ProfilePanel, W
 from kkz_eval.errors import EstimationError
 
@@ -86,7 +86,9 @@ class MomentPanel(CellPanel):
                 f"cells of {outcome}: moments of covariates are missing in {n_bad} cells with children; "
                 "compute them from the children who have all covariates, and n and total from the same children."
             )
-        return cls(**_inherited(base), covariate_names=names, moments=moments, cross=cross, missing=np.zeros(len(row)))
+        return cls(
+            **_inherited(base), covariate_names=names, moments=moments, cross=cross, missing=np.zeros(len(base.units))
+        )
 
     @classmethod
     def from_children(
@@ -101,17 +103,88 @@ class MomentPanel(CellPanel):
         cluster: str | None = None,
         weight: str | None = None,
         value: str = "value",
+        child_weight: str | None = None,
     ) -> "MomentPanel":
         """Cells from one row per child; rows without an outcome or a covariate are left out, the latter counted.
 
-        Errors as `CellPanel.from_frame`.
+        Arguments and errors as `ProfilePanel.from_children`.
         """
-        _need_columns(frame, outcome, unit, period, cohort, cluster, weight, value, *covariates)
-        measured = frame.assign(_y=_numbers(frame, value, outcome)).dropna(subset=["_y"])
-        fixed = [name for name in dict.fromkeys((cohort, cluster, weight)) if name is not None and name != unit]
-        for name in fixed:
-            _need_constant(measured, unit, name, outcome)
-        x = np.column_stack([np.empty((len(measured), 0)), *(_numbers(measured, c, outcome) for c in covariates)])
-        complete = np.isfinite(x).all(axis=1)
-        measured = measured.sort_values([unit, period, "_y"], kind="stable").assign(_n=1.0)
-        raise NotImplementedError
+        profiles = ProfilePanel.from_children(
+            frame, outcome, covariates, unit=unit, period=period, cohort=cohort, cluster=cluster, weight=weight,
+            value=value, child_weight=child_weight,
+        )  # fmt: skip
+        return cls.from_profile_panel(profiles)
+
+    @classmethod
+    def from_profile_panel(cls, panel: ProfilePanel) -> "MomentPanel":
+        """The moments of cells by profile."""
+        n_covariates = len(panel.covariate_names)
+        z = np.column_stack([np.ones(len(panel.profiles)), panel.profiles])[panel.row_profile]
+        cell = (panel.row_unit, panel.row_period)
+        moments = np.zeros((*panel.n.shape, n_covariates + 1, n_covariates + 1))
+        cross = np.zeros((*panel.n.shape, n_covariates + 1))
+        np.add.at(moments, cell, panel.sums[:, W, None, None] * z[:, :, None] * z[:, None, :])
+        np.add.at(cross, cell, panel.sums[:, WY, None] * z)
+        return cls(
+            **_inherited(panel),
+            covariate_names=panel.covariate_names,
+            moments=moments,
+            cross=cross,
+            missing=panel.missing,
+        )
+
+    def select(self, keep: NDArray[np.bool_]) -> "MomentPanel":
+        """The panel with only the units where keep (U,) holds. The periods stay."""
+        return MomentPanel(
+            **_inherited(super().select(keep)),
+            covariate_names=self.covariate_names,
+            moments=self.moments[keep],
+            cross=self.cross[keep],
+            missing=self.missing[keep],
+        )
+
+    def select_periods(self, keep: NDArray[np.bool_]) -> "MomentPanel":
+        """The panel with only the periods where keep (T,) holds. The units stay."""
+        return MomentPanel(
+            **_inherited(super().select_periods(keep)),
+            covariate_names=self.covariate_names,
+            moments=self.moments[:, keep],
+            cross=self.cross[:, keep],
+            missing=self.missing,
+        )
+
+    def child_sums(self) -> tuple[FloatArray, FloatArray]:
+        """Σw and Σwy of the children, each (U, T)."""
+        return self.moments[..., 0, 0], self.cross[..., 0]
+
+    def outcome_cells(self) -> CellPanel:
+        """The same cells without covariates, every child counting by its weight."""
+        mass, total = self.child_sums()
+        return self._of(self.outcome, mass, total)
+
+    def covariate_cells(self, position: int) -> CellPanel:
+        """The same cells with a covariate in the place of the outcome."""
+        return self._of(self.covariate_names[position], self.moments[..., 0, 0], self.moments[..., 0, position + 1])
+
+    def missing_note(self) -> str:
+        """What was left out for lack of covariates, in plain words; empty when nothing was."""
+        n_units, n_children = int((self.missing > 0).sum()), self.missing.sum()
+        return f"{n_children:.0f} children in {n_units} units without covariate values left out" if n_units else ""
+
+    def _of(self, name: str, mass: FloatArray, total: FloatArray) -> CellPanel:
+        value = np.divide(total, mass, out=np.full(mass.shape, np.nan), where=mass > 0)
+        squares = np.full(mass.shape, np.nan)
+        return CellPanel(
+            **{
+                **_inherited(self),
+                "outcome": name,
+                "n": mass,
+                "total": total,
+                "total_of_squares": squares,
+                "value": value,
+            }
+        )
+
+
+def _inherited(base: CellPanel) -> dict[str, Any]:
+    return {field.name: getattr(base, field.name) for field in fields(CellPanel)}

@@ -71,7 +71,7 @@ class ProfilePanel(CellPanel):
         row = np.searchsorted(base.units, frame[unit].astype(str).to_numpy(dtype=np.str_)).astype(np.intp)
         column = np.searchsorted(base.periods, _numbers(frame, period, outcome)).astype(np.intp)
         left_out = ~complete & (sums[:, N] > 0)
-        missing = np.bincount(row[left_out], sums[left_out, N], len(base.units))
+        missing = sum_rows(row[left_out], sums[left_out, N], len(base.units))
         panel = _assemble(base, tuple(covariates), x[kept], row[kept], column[kept], sums[kept], missing, missing > 0)
         mass, weighted = panel.child_sums()
         return replace(panel, value=np.divide(weighted, mass, out=np.full(mass.shape, np.nan), where=mass > 0))
@@ -139,7 +139,8 @@ class ProfilePanel(CellPanel):
         n, total, squares = (array[row, column] for array in (base.n, base.total, base.total_of_squares))
         sums = np.column_stack([n, n, n, total, total, squares])
         missing = np.where(gone, panel.n, 0.0).sum(axis=1)
-        return _assemble(base, tuple(names), covariates[row, column], row, column, sums, missing, gone.any(axis=1))
+        has_missing: NDArray[np.bool_] = np.asarray(gone.any(axis=1))
+        return _assemble(base, tuple(names), covariates[row, column], row, column, sums, missing, has_missing)
 
     def select(self, keep: NDArray[np.bool_]) -> "ProfilePanel":
         """The panel with only the units where keep (U,) holds. The periods stay."""
@@ -159,7 +160,7 @@ class ProfilePanel(CellPanel):
         """Σw and Σwy of the children, each (U, T)."""
         cell = self.row_unit * len(self.periods) + self.row_period
         size = len(self.units) * len(self.periods)
-        mass, total = (np.bincount(cell, self.sums[:, s], size).reshape(self.n.shape) for s in (W, WY))
+        mass, total = (sum_rows(cell, self.sums[:, s], size).reshape(self.n.shape) for s in (W, WY))
         return mass, total
 
     def missing_note(self) -> str:
@@ -190,6 +191,11 @@ class ProfilePanel(CellPanel):
             missing=missing,
             has_missing=has_missing,
         )
+
+
+def sum_rows(code: CodeArray, values: FloatArray, size: int) -> FloatArray:
+    """Sums (size,) of values (R,) by code (R,), in row order."""
+    return np.bincount(code, values, size).astype(np.float64)
 
 
 def _inherited(base: CellPanel) -> dict[str, Any]:

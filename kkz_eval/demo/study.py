@@ -4,6 +4,7 @@ from pathlib import Path
 
 from kkz_eval.demo.world import DEFAULT_SCALE
 from kkz_eval.demo.write import write_demo
+from kkz_eval.errors import PlanError
 from kkz_eval.plan import Study
 from kkz_eval.warehouse import build_table, in_memory, read_catalog, read_frame
 
@@ -15,6 +16,8 @@ PLACES = ("reference.kreis", "reference.gemeinde", "reference.participation", "r
 def make_demo(root: Path, *, scale: float = DEFAULT_SCALE, seed: int = 2012) -> Study:
     """Create the demo study in `root` and fill its inbox; an existing demo study gets the same deliveries again."""
     study = Study.open(root) if (root / "study.toml").is_file() else Study.create(root, "demo")
+    if not study.plan().study.is_synthetic or study.inbox != study.root / "inbox":
+        raise PlanError(f"{root}: this is no demo study, and its deliveries stay as they are; give another --study.")
     connection = in_memory()
     try:
         catalog = read_catalog()

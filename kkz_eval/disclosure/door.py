@@ -9,15 +9,16 @@ import pandas as pd
 
 from kkz_eval.errors import DisclosureError
 from kkz_eval.plan.model import Plan
+from kkz_eval.plan.read import plan_sha256
 from kkz_eval.warehouse import Column, SqlFile, read_frame, write_rows
 
 RELEASED_TABLES = (
     "participation", "coverage", "description", "exposure", "effects", "event_study", "group_time", "dictionary",
 )  # fmt: skip
 
-#: What a file in sql/release may read. `cells.adoption` holds dates and weights of places, no number of children seen.
-READABLE = ("estimates", "disclosure", "plan", "reference")
-READABLE_TABLES = frozenset({"cells.adoption"})
+#: What a file in sql/release may read. `cells.event_exposure` holds years under the programme only.
+READABLE = ("disclosure", "plan", "reference")
+READABLE_TABLES = frozenset({"cells.event_exposure"})
 
 _DICTIONARY = (
     (Column("table_name", "id", "released table"), "VARCHAR"),
@@ -63,6 +64,7 @@ def open_door(connection: duckdb.DuckDBPyConnection, catalog: Mapping[str, SqlFi
         frame = read_frame(connection, file.name, file.key)
         _check_counts(file, frame, plan.disclosure.threshold)
         _check_finite(file, frame)
+        _check_plan(file, frame, plan)
         frames[table] = frame
     frames["dictionary"] = read_frame(connection, "release.dictionary", keys["dictionary"])
     return ReleasedTables(frames, keys, grains)
@@ -87,6 +89,12 @@ def _check_counts(file: SqlFile, frame: pd.DataFrame, threshold: int) -> None:
                 f"{file.name}: {n_small} rows of {column.name} rest on fewer than {threshold} children;"
                 " suppress them before release."
             )
+
+
+def _check_plan(file: SqlFile, frame: pd.DataFrame, plan: Plan) -> None:
+    """Estimates of another plan than the released one come from a run that was broken off or mixed with another."""
+    if "plan_sha256" in frame and set(frame["plan_sha256"]) - {plan_sha256(plan)}:
+        raise DisclosureError(f"{file.name}: some estimates were computed under another plan; run the whole job again.")
 
 
 def _check_finite(file: SqlFile, frame: pd.DataFrame) -> None:

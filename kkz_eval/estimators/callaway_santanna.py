@@ -100,7 +100,7 @@ def callaway_santanna(panel: CellPanel, options: EstimatorOptions) -> Fit:
         n_children=n_children,
         is_reference=_is_reference(pairs, loading),
         reason=(*effects.reason, *("no group-time effect to average" if np.isnan(a) else None for a in average)),
-        notes=_notes(sample, pairs, arms, plan, loading),
+        notes=_notes(sample, pairs, arms, plan, loading, np.isfinite(effect)),
         leave_out=lambda: _leave_out(sample, pairs, effects, plan, mass),
         extra={
             "sample": sample,
@@ -157,9 +157,10 @@ def _is_reference(pairs: Pairs, loading: FloatArray) -> BoolArray:
     return only_reference
 
 
-def _notes(sample: Sample, pairs: Pairs, arms: Arms, plan: AggregationPlan, loading: FloatArray) -> tuple[str, ...]:
+def _notes(
+    sample: Sample, pairs: Pairs, arms: Arms, plan: AggregationPlan, loading: FloatArray, exists: BoolArray
+) -> tuple[str, ...]:
     n_pairs = len(pairs.cohort)
-    exists = (arms.member.sum(axis=1) > 0).all(axis=0)
     single = [g for g in sample.cohorts if len(np.unique(sample.panel.cluster[sample.panel.cohort == g])) == 1]
     notes = []
     for row, parameter in enumerate((*_group_time_parameters(sample, pairs), *plan.parameters)):

@@ -28,17 +28,19 @@ def child_covariance(fit: Fit) -> FloatArray:
         )
     pairs: Pairs = fit.extra["pairs"]
     loading: FloatArray = fit.extra["loading"]
-    position, _ = cohort_sizes(sample, pairs, sample.panel.weight)
-    from_sizes = np.where(position[:, None] >= 0, fit.extra["derivative"].T[position], 0.0)  # (U, M)
+    position, size = cohort_sizes(sample, pairs, sample.panel.weight)
+    in_cohort = (position[None] == np.arange(len(size))[:, None]).astype(np.float64)
+    from_sizes = np.vstack([np.zeros((len(pairs.cohort), len(size))), fit.extra["derivative"]])
     covariance = np.zeros((len(loading), len(loading)))
     observations: Observations | None = fit.extra["effects"].observations
     for period in range(len(sample.panel.periods)):
         unit, profile, squares = _children(sample.panel, observations, period)
-        level, slope = _at(fit.extra["arms"], pairs, coefficients, period, unit, profile)
-        a, b = loading @ level, loading @ slope
-        a[len(pairs.cohort) :] += from_sizes[unit].T
+        active, level, slope = _at(fit.extra["arms"], pairs, coefficients, period, unit, profile)
+        a, b = np.vstack([level, in_cohort[:, unit]]), np.vstack([slope, np.zeros((len(size), len(unit)))])
         mixed = (a * squares[:, 1]) @ b.T
-        covariance += (a * squares[:, 0]) @ a.T + mixed + mixed.T + (b * squares[:, 2]) @ b.T
+        gram = (a * squares[:, 0]) @ a.T + mixed + mixed.T + (b * squares[:, 2]) @ b.T
+        weight = np.hstack([loading[:, active], from_sizes])
+        covariance += weight @ gram @ weight.T
     return covariance
 
 
@@ -56,12 +58,15 @@ def _children(
 
 def _at(
     arms: Arms, pairs: Pairs, coefficients: Coefficients, period: int, unit: IndexArray, profile: IndexArray
-) -> tuple[FloatArray, FloatArray]:
-    """Level and slope (K, R) of the rows of a period in every group-time effect."""
-    level, slope = np.zeros((len(pairs.cohort), len(unit))), np.zeros((len(pairs.cohort), len(unit)))
-    for j, moments in enumerate(arms.moments):
-        here = np.flatnonzero((moments[0][0] == period) & ~pairs.is_reference)
+) -> tuple[IndexArray, FloatArray, FloatArray]:
+    """The N group-time effects that read a period (N,); level and slope (N, R) of its rows in them."""
+    reads = [(moments[0][0] == period) & ~pairs.is_reference for moments in arms.moments]
+    active = np.flatnonzero(np.any(reads, axis=0)).astype(np.intp)
+    level, slope = np.zeros((len(active), len(unit))), np.zeros((len(active), len(unit)))
+    for j, read in enumerate(reads):
+        here = np.flatnonzero(read)
+        at = np.searchsorted(active, here)
         member = arms.member[j][np.ix_(unit, here)].T
-        level[here] += member * coefficients.level[here, j][:, profile]
-        slope[here] += member * coefficients.slope[here, j][:, profile]
-    return level, slope
+        level[at] += member * coefficients.level[here, j][:, profile]
+        slope[at] += member * coefficients.slope[here, j][:, profile]
+    return active, level, slope

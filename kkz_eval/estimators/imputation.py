@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kkz_eval.cells.panel import CellPanel
 from kkz_eval.estimators.least_squares import (
@@ -30,10 +31,11 @@ def imputation(panel: CellPanel, options: EstimatorOptions) -> Fit:
 
     Estimand: average effect on the treated cells of each average, under parallel trends in all periods and no
     anticipation beyond `options.anticipation`. Unit and period effects and `options.covariates` are fitted on
-    untreated cells only. A unit with one untreated cell keeps its own level and stays in (R didimputation with recent
-    fixest drops it). Averages weigh cells as given; standard errors centre effects by cohort and period, which makes
-    them conservative. Event times before adoption are coefficients of a separate regression on untreated cells, from
-    `options.min_event` on; without it all but the earliest. Design `cross_section` weighs cells by children.
+    untreated cells only, whatever `options.control_group`. A unit with one untreated cell keeps its own level and
+    stays in (R didimputation with recent fixest drops it). Averages weigh cells as given; standard errors centre
+    effects by cohort and period, which makes them conservative. Event times before adoption are coefficients of a
+    separate regression on untreated cells, from `options.min_event` on; without it all but the earliest. Design
+    `cross_section` weighs cells by children.
 
     Raises EstimationError when no treated cell has an untreated comparison.
     Source: Borusyak, Jaravel and Spiess (2024), Review of Economic Studies 91, theorem 2, equation 8.
@@ -47,7 +49,8 @@ def imputation(panel: CellPanel, options: EstimatorOptions) -> Fit:
     treated = sample.event >= -options.anticipation
     cells = cells_of(sample, treated & model.has_own[:, None])
     effects = imputed_effects(model, sample, cells, conservative=True)
-    after = replace(options, min_event=max(options.min_event or 0, -options.anticipation))
+    first = -options.anticipation if options.min_event is None else max(options.min_event, -options.anticipation)
+    after = replace(options, min_event=first)
     fit = fit_of(NAME, sample, cells, effects, after, SENTENCE)
     fit = replace(fit, extra={**fit.extra, "model": model})
     return _with_leads(fit, sample, options)
@@ -69,16 +72,24 @@ def _with_leads(fit: Fit, sample: Sample, options: EstimatorOptions) -> Fit:
         weighted=options.weighted,
         by_children=options.design == "cross_section",
     )
-    return _joined(fit, sample, design, leads, dummies)
+    return _joined(fit, sample, design, leads, dummies, untreated)
 
 
-def _joined(fit: Fit, sample: Sample, design: WithinDesign, leads: FloatArray, dummies: BoolArray) -> Fit:
-    solution, n = solve(design), len(leads)
+def _joined(
+    fit: Fit,
+    sample: Sample,
+    design: WithinDesign,
+    leads: NDArray[np.int64],
+    dummies: BoolArray,
+    untreated: BoolArray,
+) -> Fit:
+    solution, n, panel = solve(design), len(leads), sample.panel
     coefficient = solution.coefficient[-n:]
-    n_clusters = len(np.unique(sample.panel.cluster[np.unique(design.row_unit)]))
-    factor = small_sample_factor(design.n_observations, solution.rank + 1, n_clusters)
+    n_clusters = len(np.unique(panel.cluster[untreated.any(axis=1)]))  # units with one cell count, as in fixest
+    n_observations = panel.n[untreated].sum() if design.n_observations != design.enters.sum() else untreated.sum()
+    factor = small_sample_factor(int(n_observations), solution.rank + 1, n_clusters)
     influence = solution.influence[:, -n:] * np.sqrt(factor)
-    used = np.zeros(len(sample.panel.units), dtype=bool)
+    used = np.zeros(len(panel.units), dtype=bool)
     used[design.row_unit] = True
     note = "; ".join(filter(None, [LEADS, sample.note]))
 
@@ -94,7 +105,7 @@ def _joined(fit: Fit, sample: Sample, design: WithinDesign, leads: FloatArray, d
         influence=replace(fit.influence, values=np.hstack([fit.influence.values, influence])),
         treated_weight=np.hstack([fit.treated_weight, mass.sum(axis=1)]),
         used=np.hstack([fit.used, np.repeat(used[:, None], n, axis=1)]),
-        n_children=np.concatenate([fit.n_children, [sample.panel.n[mass[:, :, j] > 0].sum() for j in range(n)]]),
+        n_children=np.concatenate([fit.n_children, [panel.n[mass[:, :, j] > 0].sum() for j in range(n)]]),
         is_reference=np.concatenate([fit.is_reference, np.zeros(n, dtype=bool)]),
         reason=(*fit.reason, *(EXPLAINED if np.isnan(b) else None for b in coefficient)),
         notes=(*fit.notes, *(note,) * n),

@@ -11,6 +11,8 @@ from kkz_eval.estimators.result import BoolArray, FloatArray, sum_by
 
 COLLINEAR = 1e-9
 """A column counts as explained by the ones before it when less than this share of its variation is left."""
+ROUNDING = 1e-24
+"""A column is constant within units when its squared deviations are below this share of its squares."""
 ESTIMABLE = 1e-7
 """A combination counts as determined when a change of the solution moves it by less than this, relative to its size."""
 
@@ -96,6 +98,8 @@ def within_design(
     total = weight.sum(axis=1)
     mean = np.einsum("ut,utk->uk", weight, stacked) / np.where(total > 0, total, 1.0)[:, None]
     deviation = stacked - mean[:, None, :]
+    spread, size = (np.einsum("ut,utk->k", weight, part**2) for part in (deviation, stacked))
+    deviation[:, :, spread <= ROUNDING * size] = 0.0
     row_unit, _ = np.nonzero(enters)
     return WithinDesign(
         panel=panel,
@@ -124,7 +128,7 @@ def solve(design: WithinDesign) -> Solution:
     gram = design.x.T @ (design.weight[:, None] * design.x)
     kept = independent_columns(gram, np.diag(gram))
     x = design.x[:, kept]
-    fitted = WLS(design.y, x, weights=design.weight).fit()
+    fitted = WLS(design.y, x, weights=design.weight, hasconst=False).fit(method="qr")  # hasconst: no search for one
     score = x * (design.weight * fitted.resid)[:, None]
     by_row = score @ np.linalg.inv(x.T @ (design.weight[:, None] * x))
     influence = sum_by(design.row_unit, len(design.panel.units), by_row)
@@ -169,7 +173,7 @@ def reduce(gram: FloatArray, moment: FloatArray, scale: FloatArray) -> Reduced:
 
 def alias_of(gram: FloatArray, kept: BoolArray) -> FloatArray:
     """(kept, dropped) coefficients of the dropped columns on the kept ones."""
-    return np.linalg.solve(gram[np.ix_(kept, kept)], gram[np.ix_(kept, ~kept)])
+    return np.asarray(np.linalg.solve(gram[np.ix_(kept, kept)], gram[np.ix_(kept, ~kept)]), dtype=np.float64)
 
 
 def independent_columns(gram: FloatArray, scale: FloatArray) -> BoolArray:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
-Aggregation = Literal["group_time", "overall", "group", "calendar", "event", "fully_exposed", "static", "pretest"]
+Aggregation = Literal[
+    "group_time", "overall", "group", "calendar", "event", "fully_exposed", "static", "decomposition", "pretest"
+]
 Status = Literal["estimated", "not estimable"]
 ControlGroup = Literal["never_treated", "not_yet_treated"]
 BasePeriod = Literal["varying", "universal"]
@@ -28,7 +30,9 @@ class Estimate:
     """One row of the results: one number, its uncertainty, what it rests on.
 
     `overall` rows with `note` starting "mean of the …" are the overall of that aggregation; `static` is the one
-    coefficient of two-way fixed effects; a `pretest` row carries the F statistic in `estimate`.
+    coefficient of two-way fixed effects; a `decomposition` row is a comparison of two cohorts behind it, `period` the
+    first treated period of the comparison cohort (None: never treated); a `pretest` row carries the F statistic in
+    `estimate`.
     `n` counts the children in the treated cells of the row's own periods, None where unknown (official rates).
     A row without a standard error is `not estimable` unless it is the reference period (zero by construction).
     None stands for everything that does not exist; NaN never occurs.
@@ -77,6 +81,7 @@ class EstimatorOptions:
     `fully_exposed` names the (cohort, period) pairs whose children were under the programme from pregnancy on.
     `covariates` (units, periods, k) with `covariate_names` are held constant: extra regressors of the regressions; in
     `callaway_santanna` by `method`: doubly robust, inverse probability weighting, or regression adjustment.
+    `influence_as_drdid` = False: analytic errors of `dr` in cross-sections from the exact derivative instead of R's.
 
     Raises EstimationError for unknown choices and negative anticipation.
     """
@@ -93,6 +98,7 @@ class EstimatorOptions:
     covariates: FloatArray | None = None
     covariate_names: tuple[str, ...] = ()
     method: Method = "dr"
+    influence_as_drdid: bool = True
 
     def __post_init__(self) -> None:
         allowed = {"control_group": ControlGroup, "base_period": BasePeriod, "design": Design, "method": Method}

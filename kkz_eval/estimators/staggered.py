@@ -73,16 +73,14 @@ class Effects:
     without_each_cluster: Callable[[], FloatArray]
 
 
-def sample_of(panel: CellPanel, options: EstimatorOptions, *, covariates: bool = True) -> Sample:
+def sample_of(panel: CellPanel, options: EstimatorOptions) -> Sample:
     """Leave out what has no period before adoption; without never-treated units the last cohort serves as one.
 
     Then the periods from that cohort's adoption minus anticipation on are left out, because nobody is untreated.
 
-    Raises EstimationError when no treated unit has comparisons, children are unknown that the design needs, or
-    covariates are given to an estimator that has none.
+    Raises EstimationError when no treated unit has comparisons, covariates do not fit the cells, or children are
+    unknown that the design needs.
     """
-    if options.covariates is not None and not covariates:
-        raise EstimationError(f"cells of {panel.outcome}: this estimator takes no covariates; leave them out.")
     if options.design == "cross_section" and np.isnan(panel.n).any():
         raise EstimationError(
             f"cells of {panel.outcome}: design cross_section needs the number of children in every cell, "
@@ -126,11 +124,6 @@ def cells_of(sample: Sample, chosen: BoolArray) -> Cells:
     cohort = np.array([g for g, _ in present]).astype(np.int64)
     place = np.array([t for _, t in present]).astype(np.intp)
     return Cells(cohort, place, panel.periods[place], mass[:, place] * (panel.cohort[:, None] == cohort[None, :]))
-
-
-def no_effects(cells: Cells) -> tuple[str | None, ...]:
-    """(K,) no reasons."""
-    return (None,) * len(cells.cohort)
 
 
 def reasons(estimate: FloatArray) -> tuple[str | None, ...]:
@@ -222,7 +215,8 @@ def _group_time_parameters(cells: Cells) -> list[Parameter]:
 
 def _cohort_sizes(sample: Sample, cells: Cells) -> FloatArray:
     """(U, G) what each unit adds to the size of its cohort."""
-    return sample.size[:, None] * (sample.panel.cohort[:, None] == np.unique(cells.cohort)[None, :])
+    belongs: BoolArray = sample.panel.cohort[:, None] == np.unique(cells.cohort)[None, :]
+    return sample.size[:, None] * belongs
 
 
 def _children(sample: Sample, cells: Cells, loading: FloatArray) -> FloatArray:
@@ -252,7 +246,7 @@ def _share_influence(
     total = member @ cells.mass.sum(axis=0)
     average = (member * cells.mass.sum(axis=0)) @ effect / np.where(total > 0, total, 1.0)
     slope = member * (effect[None] - average[:, None]) / np.where(total > 0, total, 1.0)[:, None]
-    first = cells.mass @ slope.T
+    first: FloatArray = cells.mass @ slope.T
     return np.hstack([first, first @ means.T])
 
 

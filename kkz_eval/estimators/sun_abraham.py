@@ -31,7 +31,7 @@ def sun_abraham(panel: CellPanel, options: EstimatorOptions) -> Fit:
     """
     sample = sample_of(panel, options)
     reference = reference_cells(sample, options)
-    based = reference.any(axis=1)
+    based: BoolArray = np.asarray(reference.any(axis=1))
     n_lost = int((np.isfinite(sample.panel.cohort) & ~based).sum())
     if n_lost:
         lost = f"{n_lost} units of cohorts without a value before adoption left out"

@@ -22,9 +22,10 @@ def two_stage(panel: CellPanel, options: EstimatorOptions) -> Fit:
 
     Estimand: average effect on the treated cells of each average, under parallel trends in all periods and no
     anticipation beyond `options.anticipation`. First stage: unit and period effects and `options.covariates` on
-    untreated cells. Second stage: mean of the residuals; standard errors count the first stage (generalised method of
-    moments). Effects before adoption are means of first-stage residuals: near zero by construction, they are a weak
-    check. A unit with one untreated cell stays in. Design `cross_section` weighs cells by children.
+    untreated cells, whatever `options.control_group`. Second stage: mean of the residuals; standard errors count the
+    first stage (generalised method of moments). Effects before adoption are means of first-stage residuals: near zero
+    by construction, they are a weak check. A unit with one untreated cell stays in. Design `cross_section` weighs
+    cells by children.
 
     Raises EstimationError when no treated cell has an untreated comparison.
     Source: Gardner (2022), arXiv 2207.05943; R did2s.
@@ -35,6 +36,8 @@ def two_stage(panel: CellPanel, options: EstimatorOptions) -> Fit:
     effects = imputed_effects(model, sample, cells, conservative=False)
     n_lost = int((np.isfinite(sample.panel.cohort) & ~model.has_own).sum())
     if n_lost:
-        sample = replace(sample, note="; ".join(filter(None, [sample.note, f"{n_lost} units without an untreated value left out"])))
+        sample = replace(
+            sample, note="; ".join(filter(None, [sample.note, f"{n_lost} units without an untreated value left out"]))
+        )
     fit = fit_of(NAME, sample, cells, effects, options, SENTENCE, shares_vary=True)
     return replace(fit, extra={**fit.extra, "model": model})

@@ -22,17 +22,20 @@ class CheckOutcome:
 
 @dataclass(frozen=True)
 class Check:
-    """One question about one table. `must_hold` stops a run; otherwise a failure only warns."""
+    """One question about one table. `must_hold` stops a run; otherwise a failure only warns.
+
+    `ask` gives None when the study holds nothing that the question is about.
+    """
 
     name: str
     table: str
     question: str
     must_hold: bool
-    ask: Callable[[duckdb.DuckDBPyConnection], CheckOutcome]
+    ask: Callable[[duckdb.DuckDBPyConnection], CheckOutcome | None]
 
 
-def run(connection: duckdb.DuckDBPyConnection, name: str) -> CheckOutcome:
-    """Ask one question by its name."""
+def run(connection: duckdb.DuckDBPyConnection, name: str) -> CheckOutcome | None:
+    """Ask one question by its name; None when there is nothing to ask it of."""
     for check in CHECKS:
         if check.name == name:
             return check.ask(connection)
@@ -40,7 +43,7 @@ def run(connection: duckdb.DuckDBPyConnection, name: str) -> CheckOutcome:
 
 
 def ask_all(connection: duckdb.DuckDBPyConnection) -> list[tuple[Check, CheckOutcome | None]]:
-    """Every question with its answer; None where the tables it needs have not been built yet."""
+    """Every question with its answer; None where there is nothing to ask it of, or its tables are not built yet."""
     answers: list[tuple[Check, CheckOutcome | None]] = []
     for check in CHECKS:
         try:
@@ -81,8 +84,21 @@ def _network(connection: duckdb.DuckDBPyConnection) -> CheckOutcome:
 
 
 def _rows_conserved(connection: duckdb.DuckDBPyConnection) -> CheckOutcome:
+    """Counts the rows that are there, not what the ledger says of them."""
+    tables = _rows(
+        connection,
+        "SELECT table_name FROM information_schema.columns"
+        " WHERE table_schema = 'intake' AND column_name = 'line_no' ORDER BY table_name",
+    )
+    stored = " UNION ALL ".join(f'SELECT delivery_id FROM intake."{table}"' for (table,) in tables)
     lost = _rows(
-        connection, "SELECT file_name FROM intake.delivery WHERE n_rows <> n_accepted + n_quarantined ORDER BY 1"
+        connection,
+        f"""
+        WITH present AS (SELECT delivery_id, count(*) AS n FROM ({stored}) GROUP BY delivery_id)
+        SELECT delivery.file_name FROM intake.delivery AS delivery
+        LEFT JOIN present ON present.delivery_id = delivery.delivery_id
+        WHERE coalesce(present.n, 0) <> delivery.n_rows ORDER BY delivery.file_name
+        """,
     )
     files, rows = _rows(connection, "SELECT count(*), coalesce(sum(n_rows), 0) FROM intake.delivery")[0]
     if lost:
@@ -92,59 +108,66 @@ def _rows_conserved(connection: duckdb.DuckDBPyConnection) -> CheckOutcome:
     return CheckOutcome(True, f"{files} deliveries, {rows} rows in, all accepted or quarantined.")
 
 
-def _years_complete(connection: duckdb.DuckDBPyConnection) -> CheckOutcome:
-    gaps = _rows(
+def _years_complete(connection: duckdb.DuckDBPyConnection) -> CheckOutcome | None:
+    spans = _rows(
         connection,
         """
-        WITH span AS (
-            SELECT source, min(year) AS first, max(year) AS last, count(DISTINCT year) AS years
-            FROM intake.delivery WHERE is_active AND year IS NOT NULL GROUP BY source)
-        SELECT source, last - first + 1 - years FROM span WHERE last - first + 1 > years ORDER BY source
+        SELECT source, max(year) - min(year) + 1 - count(DISTINCT year) FROM intake.delivery
+        WHERE is_active AND year IS NOT NULL GROUP BY source ORDER BY source
         """,
     )
+    if not spans:
+        return None
+    gaps = [f"{source}: {n} years missing between first and last" for source, n in spans if n]
     if gaps:
-        told = "; ".join(f"{source}: {n} years missing between first and last" for source, n in gaps)
-        return CheckOutcome(False, f"{told}. Ask for these deliveries.")
+        return CheckOutcome(False, f"{'; '.join(gaps)}. Ask for these deliveries.")
     return CheckOutcome(True, "Every source has a delivery for each year between its first and last.")
 
 
-def _newest_year(connection: duckdb.DuckDBPyConnection) -> CheckOutcome:
-    late = _rows(
+def _newest_year(connection: duckdb.DuckDBPyConnection) -> CheckOutcome | None:
+    newest = _rows(
         connection,
         """
-        SELECT source, max(year) FROM intake.delivery CROSS JOIN plan.study
+        SELECT source, max(year),
+            max(year) < year(plan.study.as_of) - CASE WHEN month(plan.study.as_of) > 10 THEN 0 ELSE 1 END AS is_late
+        FROM intake.delivery CROSS JOIN plan.study
         WHERE is_active AND year IS NOT NULL
-        GROUP BY source, plan.study.as_of
-        HAVING max(year) < year(plan.study.as_of) - CASE WHEN month(plan.study.as_of) > 10 THEN 0 ELSE 1 END
-        ORDER BY source
+        GROUP BY source, plan.study.as_of ORDER BY source
         """,
     )
+    if not newest:
+        return None
+    late = [f"{source}: newest year {year}" for source, year, is_late in newest if is_late]
     if late:
-        told = "; ".join(f"{source}: newest year {year}" for source, year in late)
-        return CheckOutcome(False, f"{told}. The newest school year should be here by 31 October.")
+        return CheckOutcome(False, f"{'; '.join(late)}. The newest school year should be here by 31 October.")
     return CheckOutcome(True, "The newest school year is here for every source of children.")
 
 
-def _exam_coverage(connection: duckdb.DuckDBPyConnection) -> CheckOutcome:
-    low = _rows(
+def _exam_coverage(connection: duckdb.DuckDBPyConnection) -> CheckOutcome | None:
+    years = _rows(
         connection,
         """
-        SELECT coverage.year FROM release.coverage AS coverage
+        SELECT coverage.year, coverage.n_accepted, coverage.share_examined, coverage.status
+        FROM release.coverage AS coverage
+        CROSS JOIN plan.study
         LEFT JOIN plan.excluded_period AS excluded
             ON excluded.source = coverage.source AND excluded.period = coverage.year
-        WHERE coverage.source = 'school_entry_exam' AND coverage.unit = 'all'
-            AND coverage.share_examined < 0.9 AND excluded.period IS NULL
+        WHERE coverage.source = 'school_entry_exam' AND coverage.unit = 'all' AND excluded.period IS NULL
+            AND coverage.year BETWEEN plan.study.first_period AND plan.study.last_period
         ORDER BY coverage.year
         """,
     )
+    if not years:
+        return None
+    low = [str(year) for year, n, share, _ in years if n == 0 or (share is not None and float(str(share)) < 0.9)]
+    unknown = [str(year) for year, n, share, _ in years if share is None and n != 0]
+    aside = f" Not known for {', '.join(unknown)}: no number expected, or few children not examined." if unknown else ""
     if low:
-        years = ", ".join(str(row[0]) for row in low)
-        return CheckOutcome(
-            False, f"Fewer than 90 % of expected children were examined in {years}; consider excluding them."
+        told = (
+            f"Fewer than 90 % of expected children were examined in {', '.join(low)}; consider excluding these years."
         )
-    return CheckOutcome(
-        True, "In every year used, at least 90 % of expected children were examined, or no number is expected."
-    )
+        return CheckOutcome(False, told + aside)
+    return CheckOutcome(True, f"In {len(years) - len(unknown)} years at least 90 % were examined.{aside}")
 
 
 def _outcomes_present(connection: duckdb.DuckDBPyConnection) -> CheckOutcome:
@@ -164,17 +187,26 @@ def _outcomes_present(connection: duckdb.DuckDBPyConnection) -> CheckOutcome:
     return CheckOutcome(True, "Every outcome of the plan has usable cells.")
 
 
-def _pretrends(connection: duckdb.DuckDBPyConnection) -> CheckOutcome:
+#: Rows of the plan's first comparison, from the first estimator that gives the row.
+_MAIN_ROWS = """
+    SELECT estimate.outcome, estimate.p_value, estimate.ci_low, estimate.ci_high
+    FROM disclosure.estimate AS estimate
+    INNER JOIN plan.comparison ON plan.comparison.comparison = estimate.comparison AND plan.comparison.position = 1
+    INNER JOIN plan.outcome ON plan.outcome.outcome = estimate.outcome
+    WHERE estimate.estimator = (
+        SELECT min(estimator) FROM disclosure.estimate WHERE estimator <> 'two_way_fixed_effects')
+"""
+
+
+def _pretrends(connection: duckdb.DuckDBPyConnection) -> CheckOutcome | None:
     tested = _rows(
         connection,
-        """
-        SELECT outcome, p_value FROM estimates.callaway_santanna
-        WHERE aggregation = 'pretest' AND p_value IS NOT NULL AND comparison = (
-            SELECT min(comparison) FROM estimates.callaway_santanna WHERE comparison = 'main')
-        ORDER BY outcome
-        """,
+        f"{_MAIN_ROWS} AND estimate.aggregation = 'pretest' AND estimate.p_value IS NOT NULL"
+        " ORDER BY plan.outcome.position",
     )
-    low = [str(outcome) for outcome, p_value in tested if float(str(p_value)) < 0.05]
+    if not tested:
+        return None
+    low = [str(row[0]) for row in tested if float(str(row[1])) < 0.05]
     expected = round(0.05 * len(tested), 1)
     told = (
         f"{len(low)} of {len(tested)} outcomes moved apart before the start (p < 0.05);"
@@ -183,26 +215,24 @@ def _pretrends(connection: duckdb.DuckDBPyConnection) -> CheckOutcome:
     return CheckOutcome(len(low) <= max(1, 2 * expected), f"{told}: {', '.join(low) or 'none'}.")
 
 
-def _placebos(connection: duckdb.DuckDBPyConnection) -> CheckOutcome:
-    seen = _rows(
+def _placebos(connection: duckdb.DuckDBPyConnection) -> CheckOutcome | None:
+    looked_at = _rows(
         connection,
-        """
-        SELECT DISTINCT estimate.outcome FROM estimates.callaway_santanna AS estimate
-        INNER JOIN plan.outcome ON plan.outcome.outcome = estimate.outcome
-        WHERE plan.outcome.role = 'placebo' AND estimate.aggregation = 'overall'
-            AND (estimate.ci_low > 0 OR estimate.ci_high < 0)
-        ORDER BY 1
-        """,
+        f"{_MAIN_ROWS} AND plan.outcome.role = 'placebo' AND estimate.cohort IS NULL AND estimate.period IS NULL"
+        " AND estimate.aggregation IN ('overall', 'event') AND estimate.event_time IS NULL"
+        " AND estimate.ci_low IS NOT NULL ORDER BY plan.outcome.position",
     )
+    if not looked_at:
+        return None
+    seen = sorted({str(row[0]) for row in looked_at if float(str(row[2])) > 0 or float(str(row[3])) < 0})
     if seen:
-        names = ", ".join(str(row[0]) for row in seen)
         return CheckOutcome(
-            False, f"A change is seen where none should be: {names}. Read all results with this in mind."
+            False, f"A change is seen where none should be: {', '.join(seen)}. Read all results with this in mind."
         )
     return CheckOutcome(True, "No change is seen in the outcomes that the programme can hardly move.")
 
 
-def _published_quota(connection: duckdb.DuckDBPyConnection) -> CheckOutcome:
+def _published_quota(connection: duckdb.DuckDBPyConnection) -> CheckOutcome | None:
     # Exact arithmetic: a printed decimal stands for everything within half a unit of it.
     compared = _rows(
         connection,
@@ -223,13 +253,13 @@ def _published_quota(connection: duckdb.DuckDBPyConnection) -> CheckOutcome:
     wrong = [f"{kreis} in {year}" for kreis, year, agrees in compared if not agrees]
     told = f"{len(compared)} Kreis-years of leavers without a degree compared with the printed quota"
     if not compared:
-        return CheckOutcome(True, "Leavers and printed quotas are not both delivered; nothing to compare.")
+        return None
     if wrong:
         return CheckOutcome(False, f"{told}; they differ for {', '.join(wrong)}. Check these files.")
     return CheckOutcome(True, f"{told}: all agree to the printed decimal.", {"Kreis-years compared": len(compared)})
 
 
-def _inkar_as_genesis(connection: duckdb.DuckDBPyConnection) -> CheckOutcome:
+def _inkar_as_genesis(connection: duckdb.DuckDBPyConnection) -> CheckOutcome | None:
     compared = _rows(
         connection,
         """
@@ -245,7 +275,7 @@ def _inkar_as_genesis(connection: duckdb.DuckDBPyConnection) -> CheckOutcome:
     wrong = [f"{name} {year}" for name, year, agrees in compared if not agrees]
     told = f"{len(compared)} Kreis-years of leavers compared between INKAR and GENESIS"
     if not compared:
-        return CheckOutcome(True, "INKAR and GENESIS are not both delivered; nothing to compare.")
+        return None
     if wrong:
         return CheckOutcome(False, f"{told}; they differ by more than rounding in: {', '.join(wrong)}.")
     return CheckOutcome(True, f"{told}: all agree to rounding.", {"Kreis-years compared": len(compared)})

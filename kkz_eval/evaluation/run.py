@@ -6,6 +6,7 @@ What belongs here: who is estimated with what. What does not: formulas.
 import hashlib
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -84,8 +85,6 @@ def _estimates(connection: duckdb.DuckDBPyConnection, plan: Plan, estimator: Est
     for outcome in plan.outcomes:
         own = cells[cells["outcome"] == outcome.name]
         for comparison in plan.comparisons:
-            if comparison.covariates and estimator != "two_way_fixed_effects":
-                continue
             held = covariates[covariates["covariate"].isin(comparison.covariates)]
             specification = _specification(plan, comparison, estimator, exposed.get(outcome.name, frozenset()))
             yield from _one(own, held, outcome, comparison, specification)
@@ -128,6 +127,9 @@ def _one(
 ) -> list[Estimate]:
     """All rows of one specification; when the data do not allow it, one row that says why."""
     names = comparison.covariates
+    if names and specification.estimator == "callaway_santanna":
+        reason = f"this estimator does not hold {', '.join(names)} constant here; see the regressions"
+        return [_not_estimable(outcome, specification, reason)]
     if comparison.region != "all":
         cells = cells[cells["region"] == comparison.region]
     if names:
@@ -138,18 +140,24 @@ def _one(
         if cells.empty:
             raise EstimationError(f"no usable cell of {outcome.name} for this comparison; deliver the data it needs.")
         panel = cell_panel(cells, outcome.name)
-        return run_specification(panel, specification, _layers(cells, panel, names), names)
+        rows = run_specification(panel, specification, _layers(cells, panel, names), names)
     except EstimationError as reason:
-        return [
-            Estimate(
-                outcome=outcome.name,
-                comparison=comparison.name,
-                estimator=specification.estimator,
-                aggregation="static" if specification.estimator == "two_way_fixed_effects" else "overall",
-                status="not estimable",
-                note=str(reason),
-            )
-        ]
+        return [_not_estimable(outcome, specification, str(reason))]
+    if not names:
+        return rows
+    known = f"only periods {panel.periods[0]} to {panel.periods[-1]}, in which {', '.join(names)} is known"
+    return [replace(row, note="; ".join(part for part in (row.note, known) if part)) for row in rows]
+
+
+def _not_estimable(outcome: Outcome, specification: Specification, reason: str) -> Estimate:
+    return Estimate(
+        outcome=outcome.name,
+        comparison=specification.comparison,
+        estimator=specification.estimator,
+        aggregation="static" if specification.estimator == "two_way_fixed_effects" else "overall",
+        status="not estimable",
+        note=reason,
+    )
 
 
 def _layers(cells: "pd.DataFrame", panel: CellPanel, names: tuple[str, ...]) -> FloatArray | None:

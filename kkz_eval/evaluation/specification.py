@@ -16,6 +16,7 @@ from kkz_eval.estimators.result import (
     EstimatorOptions,
     Fit,
     FloatArray,
+    Method,
 )
 from kkz_eval.inference.analytic import analytic
 from kkz_eval.inference.jackknife import jackknife
@@ -52,6 +53,7 @@ class Specification:
     min_event: int | None = None
     max_event: int | None = None
     fully_exposed: frozenset[tuple[int, int]] = frozenset()
+    method: Method = "dr"
 
     def __post_init__(self) -> None:
         where = f"specification {self.comparison}"
@@ -80,6 +82,7 @@ class Specification:
             fully_exposed=self.fully_exposed,
             covariates=covariates,
             covariate_names=names,
+            method=self.method,
         )
 
 
@@ -104,7 +107,7 @@ def run_specification(
 ) -> list[Estimate]:
     """All rows of one specification on one outcome.
 
-    covariates: (U, T, k) held constant by the regressions, with their k names; they give no rows of their own.
+    covariates: (U, T, k) held constant, with their k names (`EstimatorOptions`); they give no rows of their own.
 
     callaway_santanna: every group_time, overall, group, calendar and event row, the mean of each aggregation (the row
     without cohort, period or event time), and a pretest row. event_study: event rows, their mean, pretest.
@@ -118,7 +121,7 @@ def run_specification(
         return [_nothing(panel, specification, str(reason))]
     uncertainty = uncertainty_of(fit, specification)
     rows = _rows(panel, specification, fit, uncertainty)
-    if specification.estimator != "two_way_fixed_effects":
+    if fit.index(aggregation="event"):
         rows.append(_pretest(panel, specification, fit, uncertainty))
     return rows
 
@@ -170,7 +173,7 @@ def _rows(panel: CellPanel, specification: Specification, fit: Fit, uncertainty:
 
 def _position(fit: Fit, p: int) -> tuple[int, int, int, int]:
     """Sort key: aggregation in the order of the reader's questions, then cohort, period, event time; means last."""
-    kinds = ("group_time", "static", "overall", "group", "calendar", "event", "fully_exposed")
+    kinds = ("group_time", "static", "overall", "group", "calendar", "event", "fully_exposed", "decomposition")
     parameter = fit.parameters[p]
     place = parameter.event_time if parameter.period is None else parameter.period
     is_mean = int(parameter.label == "overall")

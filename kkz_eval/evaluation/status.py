@@ -34,7 +34,7 @@ def study_status(
     """The state of every table of a study, in the order of building."""
     recorded = recorded_builds(connection)
     prints = {name: build.fingerprint for name, build in recorded.items()}
-    states = _plan_states(connection, plan) | _intake_states(connection, study)
+    states = _plan_states(connection, plan) | _intake_states(connection, study, plan)
     for name, file in _steps(catalog).items():
         states[name] = _state(name, file, states, recorded, prints, connection)
     return list(states.values())
@@ -84,22 +84,23 @@ def _plan_states(connection: duckdb.DuckDBPyConnection, plan: Plan) -> dict[str,
     fresh = stored == plan_sha256(plan)
     return {
         f"plan.{table}": StepStatus(
-            f"plan.{table}", "fresh" if fresh else "stale", "" if fresh else "plan.toml has changed"
+            f"plan.{table}", "fresh" if fresh else "stale", "" if fresh else "plan.toml differs from the last run"
         )
         for table in PLAN_TABLES
     }
 
 
-def _intake_states(connection: duckdb.DuckDBPyConnection, study: Study) -> dict[str, StepStatus]:
+def _intake_states(connection: duckdb.DuckDBPyConnection, study: Study, plan: Plan) -> dict[str, StepStatus]:
     """Sources whose inbox holds a file that the ledger does not know, by content."""
     try:
         known = {str(row[0]) for row in connection.execute("SELECT sha256 FROM intake.delivery").fetchall()}
     except duckdb.CatalogException:
         known = set()
     new: dict[str, int] = {}
-    for source, path in delivered_files(study):
+    official = (("official_figure", study.inbox / entry.file) for entry in plan.official_files)
+    for source, path in (*delivered_files(study), *official):
         new.setdefault(source, 0)
-        new[source] += file_sha256(path) not in known
+        new[source] += path.is_file() and file_sha256(path) not in known
     states = {}
     for source, n_new in sorted(new.items()):
         why = f"{n_new} file{'s' if n_new > 1 else ''} in the inbox not taken in" if n_new else ""

@@ -72,12 +72,10 @@ def source_files(inbox: Path, source: str) -> list[Path]:
 
 def inbox_state(study: Study) -> dict[str, list[int]]:
     """Size and time of change of every file of the inbox, for noticing new ones."""
-    state: dict[str, list[int]] = {}
-    for source in SOURCES:
-        for path in source_files(study.inbox, source):
-            facts = path.stat()
-            state[f"{source}/{path.name}"] = [facts.st_size, facts.st_mtime_ns]
-    return state
+    files = {f"{source}/{path.name}": path for source, path in delivered_files(study)}
+    files |= {entry.file: study.inbox / entry.file for entry in study.plan().official_files}
+    present = {name: path.stat() for name, path in files.items() if path.is_file()}
+    return {name: [facts.st_size, facts.st_mtime_ns] for name, facts in present.items()}
 
 
 def require_deliveries(study: Study, plan: Plan) -> None:
@@ -115,7 +113,7 @@ def require_space(study: Study, plan: Plan) -> None:
     if free < needed:
         raise DeliveryError(
             "DISK_FULL",
-            f"{study.root}: the disk has {free >> 20} MB free and the run may need {needed >> 20} MB; free space first.",
+            f"{study.root}: the disk has {free >> 20} MB free and the run may need {needed >> 20} MB; free some first.",
         )
 
 

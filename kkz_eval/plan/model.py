@@ -14,6 +14,8 @@ Source = Literal["school_entry_exam", "kita_attendance", "education", "official"
 Role = Literal["primary", "secondary", "placebo"]
 Estimator = Literal["callaway_santanna", "event_study", "two_way_fixed_effects"]
 
+#: 280 days.
+PREGNANCY_YEARS = 280 / 365.25
 #: Statistics of official sources which a comparison may hold constant.
 OFFICIAL_COVARIATES = ("sgb2_under_15",)
 
@@ -138,7 +140,7 @@ class Estimation(Record):
     cluster: Literal["kreis", "unit"] = "kreis"
     weights: Literal["children", "equal"] = "children"
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
-    draws: Annotated[int, Field(ge=99, le=100_000)] = 9_999
+    draws: Annotated[int, Field(ge=100, le=100_000)] = 9_999
     seed: Annotated[int, Field(ge=0)] = 2012
 
 
@@ -167,6 +169,21 @@ class Plan(Record):
         _refuse_twice("comparison", (comparison.name for comparison in self.comparisons))
         _refuse_twice("excluded unit", (excluded.unit for excluded in self.excluded_units))
         _refuse_twice("official file", (official.file for official in self.official_files))
+        _refuse_twice("wave", (str(wave) for wave in self.treatment.waves))
+        _refuse_twice("estimator", self.estimation.estimators)
+        _refuse_twice("excluded period", (f"{e.source} {e.period}" for e in self.excluded_periods))
+        return self
+
+    @model_validator(mode="after")
+    def _exposure_possible(self) -> Self:
+        minimum = self.treatment.minimum_exposure_years
+        for outcome in self.outcomes:
+            longest = min(outcome.age_years, outcome.window_years) + PREGNANCY_YEARS
+            if minimum > longest:
+                raise ValueError(
+                    f"minimum_exposure_years = {minimum} can never be reached by outcome {outcome.name},"
+                    f" whose children live at most {longest:.1f} years in its window; lower it"
+                )
         return self
 
     @model_validator(mode="after")
@@ -192,8 +209,9 @@ class Plan(Record):
         try:
             return Plan.model_validate(changes)
         except ValidationError as fault:
-            error = fault.errors()[0]
-            raise PlanError(f"run setting {error['loc'][-1]}: {error['msg']}.") from None
+            name = str(fault.errors()[0]["loc"][-1])
+            form = "write a day as 2025-12-31" if name == "as_of" else "write a number between 0.5 and 1"
+            raise PlanError(f"run setting {name}: '{as_of or confidence}' is not possible; {form}.") from None
 
     def outcome(self, name: str) -> Outcome:
         """The outcome of that name; the plan has checked that names are unique."""

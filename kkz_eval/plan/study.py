@@ -2,6 +2,8 @@
 
 import os
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +17,7 @@ memory_limit = "2GB"
 threads = 2
 """
 
-DAGSTER_TEMPLATE = """# Dagster's settings for this study: no telemetry, no newsletter window, one writer, library logs in the UI.
+DAGSTER_TEMPLATE = """# Dagster in this study: no telemetry, no newsletter window, one writer, library logs shown.
 telemetry:
   enabled: false
 nux:
@@ -61,6 +63,37 @@ class Study:
     def dagster_home(self) -> Path:
         return self.root / ".dagster"
 
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Hold the study for one run. Raises `PlanError` naming the process that holds it.
+
+        Steps of two runs between each other would mix two plans in one release. Where the system has no such locks,
+        the door still refuses a mixture.
+        """
+        try:
+            import fcntl  # noqa: PLC0415  (not on Windows)
+        except ImportError:
+            yield
+            return
+        try:
+            with (self.root / ".run.lock").open("a+", encoding="ascii") as held:
+                try:
+                    fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    held.seek(0)
+                    holder = held.read().strip() or "unknown"
+                    raise PlanError(
+                        f"{self.root}: another run (process {holder}) is working on this study; wait until it ends."
+                    ) from None
+                held.truncate(0)
+                held.write(str(os.getpid()))
+                held.flush()
+                yield
+        except OSError as fault:
+            raise PlanError(
+                f"{self.root}: the folder cannot be written ({fault.strerror}); give write permission or free space."
+            ) from None
+
     def plan(self) -> Plan:
         """The plan as it stands in the folder now."""
         return read_plan(self.plan_file)
@@ -99,6 +132,8 @@ class Study:
         root = root.expanduser().resolve()
         if (root / "study.toml").exists():
             raise PlanError(f"{root}: there is a study here already; choose another folder or use it as it is.")
+        if root.exists() and (not root.is_dir() or any(root.iterdir())):
+            raise PlanError(f"{root}: there is something here already; give a folder that is new or empty.")
         if inbox is not None and not inbox.expanduser().is_dir():
             raise PlanError(f"{inbox}: this input folder does not exist; give an existing one with --input.")
         os.umask(0o077)

@@ -4,21 +4,27 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 
-from kkz_eval.disclosure import ReleasedTables, open_door
-from kkz_eval.errors import WarehouseError
+from kkz_eval.disclosure import RELEASED_TABLES, ReleasedTables, open_door
+from kkz_eval.errors import DisclosureError, WarehouseError
+from kkz_eval.evaluation.checks import ask_all
 from kkz_eval.plan import Plan, Study, deviations, plan_from_json
 from kkz_eval.plan.read import plan_sha256, plan_to_json
 from kkz_eval.report.html import figure_png, main_findings, render
 from kkz_eval.report.meta import LANGUAGES, ComparisonMeta, ExcludedPeriod, OutcomeMeta, ReportMeta
 from kkz_eval.report.writer import excel_csv, machine_csv
-from kkz_eval.warehouse import copy_parquet, read_catalog, stored_plan
+from kkz_eval.warehouse import copy_parquet, read_catalog, read_parquet_frame, stored_plan
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -39,23 +45,58 @@ class Release:
         return self.folder / "report_de.html"
 
 
-def publish(connection: duckdb.DuckDBPyConnection, study: Study, *, again: bool = False) -> Release:
-    """Open the door and write the release of the plan with which the warehouse was built."""
-    plan = stored_plan(connection)
-    return write_release(connection, study, plan, open_door(connection, read_catalog(), plan), again=again)
+def publish(connection: duckdb.DuckDBPyConnection, study: Study) -> Release:
+    """Open the door and write the next release folder, or find that the last one still holds.
 
-
-def write_release(
-    connection: duckdb.DuckDBPyConnection, study: Study, plan: Plan, tables: ReleasedTables, *, again: bool = False
-) -> Release:
-    """Write the next release folder, or find that the last one still holds.
-
-    Everything is written into a folder aside, flushed, and renamed as a whole; `release/latest` is switched last. With
-    `again` the files are written anew under the number of the last release (after a change of wording, say).
-    Raises `WarehouseError` when the folder cannot be written; the last release then stays as it was.
+    Everything is written into a folder aside and renamed as a whole; `release/latest` is switched last. Raises
+    `DisclosureError` when a table may not leave or a check that must hold does not, `WarehouseError` when the folder
+    cannot be written; the last release then stays as it was.
     """
+    plan = stored_plan(connection)
+    _require_checks(connection)
+    tables = open_door(connection, read_catalog(), plan)
+    with _told_if_not_writable(study):
+        return _write_release(connection, study, plan, tables)
+
+
+def render_again(connection: duckdb.DuckDBPyConnection, study: Study) -> Release:
+    """Render the report of the last release anew, from the files of that release alone.
+
+    Its tables and its plan are not touched, whatever stands in the warehouse by now. Raises `WarehouseError` when there
+    is no release or its tables are not those of its manifest.
+    """
+    last = read_release(study)
+    _require_manifest(last.folder)
+    plan = plan_from_json((last.folder / "plan.json").read_text(encoding="utf-8"))
+    tables = {
+        table: read_parquet_frame(connection, last.folder / "parquet" / f"{table}.parquet") for table in RELEASED_TABLES
+    }
+    meta = report_meta(plan, last.number, last.deviations)
+    findings = _findings(tables, meta)
+    with _told_if_not_writable(study):
+        aside = study.release_folder / f"tmp_{last.number}"
+        shutil.rmtree(aside, ignore_errors=True)
+        shutil.copytree(last.folder, aside)
+        _write_reports(aside, tables, meta)
+        record = json.loads((aside / "release.json").read_text(encoding="utf-8"))
+        _write_json(aside / "release.json", record | {"findings": findings})
+        (aside / "MANIFEST.sha256").unlink()
+        _write_manifest(aside)
+        _replace_folder(aside, last.folder)
+    return replace(last, findings_de=tuple(findings["de"]), findings_en=tuple(findings["en"]))
+
+
+def _require_checks(connection: duckdb.DuckDBPyConnection) -> None:
+    """A check that must hold closes the door, even where no table depends on the table it looks at."""
+    for check, outcome in ask_all(connection):
+        if check.must_hold and outcome is not None and not outcome.passed:
+            raise DisclosureError(f"check {check.name}: {outcome.answer} Nothing is released before that.")
+
+
+@contextmanager
+def _told_if_not_writable(study: Study) -> Iterator[None]:
     try:
-        return _write_release(connection, study, plan, tables, again)
+        yield
     except OSError as fault:
         raise WarehouseError(
             f"{study.release_folder}: the release cannot be written ({fault.strerror});"
@@ -63,25 +104,21 @@ def write_release(
         ) from None
 
 
-def _write_release(
-    connection: duckdb.DuckDBPyConnection, study: Study, plan: Plan, tables: ReleasedTables, again: bool
-) -> Release:
+def _write_release(connection: duckdb.DuckDBPyConnection, study: Study, plan: Plan, tables: ReleasedTables) -> Release:
     study.release_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     last = last_release(study)
     changes = tuple(_deviations(study, plan))
     digest = _content_digest(plan, tables, changes)
     is_new = last == 0 or _recorded_digest(study, last) != digest
-    number = last + 1 if is_new and not (again and last) else max(last, 1)
-    folder = study.release_folder / str(number)
+    number = last + 1 if is_new else last
     meta = report_meta(plan, number, changes)
-    findings = {language: tuple(main_findings(tables.frames, meta, language)) for language in LANGUAGES}
-    if is_new or again:
+    findings = _findings(tables.frames, meta)
+    if is_new:
         aside = study.release_folder / f"tmp_{number}"
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(mode=0o700)
         _write_tables(connection, aside, tables)
-        for language in LANGUAGES:
-            _write(aside / f"report_{language}.html", render(tables.frames, meta, language).encode())
+        _write_reports(aside, tables.frames, meta)
         _write(aside / "plan.json", plan_to_json(plan).encode())
         record = {
             "number": number,
@@ -91,15 +128,34 @@ def _write_release(
             "deviations": list(changes),
             "software": software_version(),
             "inputs": _inputs(connection),
-            "findings": {language: list(sentences) for language, sentences in findings.items()},
+            "findings": findings,
         }
-        _write(aside / "release.json", json.dumps(record, indent=1, ensure_ascii=False, sort_keys=True).encode())
+        _write_json(aside / "release.json", record)
         _write_manifest(aside)
-        _replace_folder(aside, folder)
+        _replace_folder(aside, study.release_folder / str(number))
         _point_latest(study.release_folder, number)
     return Release(
-        number, folder, is_new, findings["de"], findings["en"], changes, figure_png(tables.frames, meta, "en")
+        number=number,
+        folder=study.release_folder / str(number),
+        is_new=is_new,
+        findings_de=tuple(findings["de"]),
+        findings_en=tuple(findings["en"]),
+        deviations=changes,
+        pictures=figure_png(tables.frames, meta, "en"),
     )
+
+
+def _findings(tables: Mapping[str, "pd.DataFrame"], meta: ReportMeta) -> dict[str, list[str]]:
+    return {language: main_findings(tables, meta, language) for language in LANGUAGES}
+
+
+def _write_reports(folder: Path, tables: Mapping[str, "pd.DataFrame"], meta: ReportMeta) -> None:
+    for language in LANGUAGES:
+        _write(folder / f"report_{language}.html", render(tables, meta, language).encode())
+
+
+def _write_json(path: Path, record: Mapping[str, object]) -> None:
+    _write(path, json.dumps(record, indent=1, ensure_ascii=False, sort_keys=True).encode())
 
 
 def last_release(study: Study) -> int:
@@ -213,6 +269,15 @@ def _write(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _require_manifest(folder: Path) -> None:
+    """The tables of a release must be those it was issued with."""
+    for line in (folder / "MANIFEST.sha256").read_text(encoding="utf-8").splitlines():
+        digest, name = line.split("  ", 1)
+        path = folder / name
+        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+            raise WarehouseError(f"{path}: this file is not the one that was released; restore it, or run again.")
 
 
 def _write_manifest(folder: Path) -> None:

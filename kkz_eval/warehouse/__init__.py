@@ -5,7 +5,7 @@ Belongs here: connections, building tables, comments, key checks, fingerprints. 
 
 from kkz_eval.warehouse.build import BuildResult, build_table, write_rows
 from kkz_eval.warehouse.connection import Warehouse, in_memory
-from kkz_eval.warehouse.export import copy_parquet, read_frame
+from kkz_eval.warehouse.export import copy_parquet, read_frame, read_parquet_frame
 from kkz_eval.warehouse.plan_tables import PLAN_TABLES, stored_plan, write_plan
 from kkz_eval.warehouse.sqlfile import Column, SqlFile, read_catalog, read_sql_file, sql_folder
 
@@ -20,6 +20,7 @@ __all__ = [
     "in_memory",
     "read_catalog",
     "read_frame",
+    "read_parquet_frame",
     "read_sql_file",
     "sql_folder",
     "stored_plan",

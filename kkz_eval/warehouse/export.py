@@ -27,6 +27,13 @@ def read_frame(connection: duckdb.DuckDBPyConnection, name: str, order_by: tuple
         raise WarehouseError(f"{name}: this table has not been built yet; run `kkz-eval run` first.") from None
 
 
+def read_parquet_frame(connection: duckdb.DuckDBPyConnection, path: Path) -> "pd.DataFrame":
+    """A Parquet file of the study as a frame, in the order of its rows. Raises `WarehouseError` when it is missing."""
+    if not path.is_file():
+        raise WarehouseError(f"{path}: this file is missing; restore it, or run again.")
+    return connection.execute("SELECT * FROM read_parquet(?)", [str(path)]).df()
+
+
 def copy_parquet(connection: duckdb.DuckDBPyConnection, name: str, target: Path, order_by: tuple[str, ...]) -> None:
     """Write a table as sorted Parquet (zstd). `target` lies below an allowed folder."""
     schema, table = name.split(".")

@@ -4,6 +4,7 @@ What belongs here: the schema `plan`, written and read back. What does not: deci
 """
 
 from collections.abc import Sequence
+from statistics import NormalDist
 
 import duckdb
 
@@ -27,6 +28,7 @@ _STUDY = (
     (Column("minimum_exposure", "years", "years under the programme from which a cohort counts as exposed"), "DOUBLE"),
     (Column("cluster_level", "text", "level at which errors are clustered: kreis or unit"), "VARCHAR"),
     (Column("weights", "text", "weights of units: children or equal"), "VARCHAR"),
+    (Column("normal_quantile", "number", "quantile of the normal distribution at the plan's confidence"), "DOUBLE"),
     (Column("plan_sha256", "id", "hash of the plan"), "VARCHAR"),
 )
 _OUTCOME = (
@@ -45,6 +47,12 @@ _OUTCOME = (
     (Column("age_years", "years", "mean age at measurement"), "DOUBLE"),
     (Column("window_years", "years", "age up to which years under the programme count"), "DOUBLE"),
 )
+_COMPARISON = (
+    (Column("comparison", "id", "name of the comparison"), "VARCHAR"),
+    (Column("position", "number", "place in the plan's order; the first is the main one"), "INTEGER"),
+    (Column("region", "text", "all, rheinland or westfalen"), "VARCHAR"),
+    (Column("control_group", "text", "never_treated or not_yet_treated"), "VARCHAR"),
+)
 _WAVE = ((Column("wave", "year", "wave that counts as treatment"), "INTEGER"),)
 _EXCLUDED_UNIT = (
     (Column("unit", "id", "key of the excluded unit"), "VARCHAR"),
@@ -57,7 +65,7 @@ _EXCLUDED_PERIOD = (
 )
 _DOCUMENT = ((Column("document", "text", "the plan as canonical JSON"), "VARCHAR"),)
 
-PLAN_TABLES = ("study", "outcome", "wave", "excluded_unit", "excluded_period", "document")
+PLAN_TABLES = ("study", "outcome", "comparison", "wave", "excluded_unit", "excluded_period", "document")
 
 
 def write_plan(connection: duckdb.DuckDBPyConnection, plan: Plan) -> str:
@@ -68,7 +76,7 @@ def write_plan(connection: duckdb.DuckDBPyConnection, plan: Plan) -> str:
         connection, "study", "One row: the study's frame.", _STUDY,
         [(study.name, study.unit, treatment.participation_rule, study.first_period, study.last_period,
           study.as_of, plan.disclosure.threshold, treatment.minimum_exposure_years, estimation.cluster,
-          estimation.weights, sha256)],
+          estimation.weights, NormalDist().inv_cdf(0.5 + estimation.confidence / 2), sha256)],
     )  # fmt: skip
     _write(
         connection, "outcome", "One row per outcome of the plan.", _OUTCOME,
@@ -76,6 +84,8 @@ def write_plan(connection: duckdb.DuckDBPyConnection, plan: Plan) -> str:
           o.first_valid_period, o.last_valid_period, o.period_kind, o.measured_months, o.age_years, o.window_years)
          for position, o in enumerate(plan.outcomes, start=1)],
     )  # fmt: skip
+    compared = [(c.name, position, c.region, c.control_group) for position, c in enumerate(plan.comparisons, start=1)]
+    _write(connection, "comparison", "One row per comparison of the plan.", _COMPARISON, compared)
     _write(connection, "wave", "One row per wave that counts.", _WAVE, [(wave,) for wave in treatment.waves])
     units = [(excluded.unit, excluded.reason_en) for excluded in plan.excluded_units]
     _write(connection, "excluded_unit", "One row per excluded unit.", _EXCLUDED_UNIT, units)

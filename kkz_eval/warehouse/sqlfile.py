@@ -98,6 +98,9 @@ def read_sql_file(path: Path, connection: duckdb.DuckDBPyConnection) -> SqlFile:
         column = _COLUMN.match(line)
         if line.startswith("key:"):
             key = tuple(part.strip() for part in line.removeprefix("key:").split(","))
+        elif not line and columns:
+            # An empty line ends the columns: what follows are remarks.
+            break
         elif column and column.group(2) in UNITS:
             # Any other line is a remark; a column forgotten here is found when the table is built.
             columns.append(Column(*column.groups()))

@@ -44,4 +44,5 @@ CROSS JOIN reference.unit
 INNER JOIN unit_size ON unit_size.unit = reference.unit.unit
 LEFT JOIN first_exposed
     ON first_exposed.outcome = plan.outcome.outcome AND first_exposed.wave = reference.unit.wave
-WHERE reference.unit.role IN ('treated', 'never')
+-- A unit that takes part without ever being exposed enough is no comparison either.
+WHERE reference.unit.role IN ('never', 'partial') OR (reference.unit.role = 'treated' AND first_exposed.cohort IS NOT NULL)

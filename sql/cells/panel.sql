@@ -62,6 +62,12 @@ unit_value AS (
     WHERE plan.study.unit = 'kreis'
 ),
 
+first_exposed AS (
+    SELECT outcome, wave, MIN(first_exposed_period) AS period
+    FROM reference.exposure
+    GROUP BY outcome, wave
+),
+
 judged AS (
     SELECT
         unit_value.outcome,
@@ -73,17 +79,28 @@ judged AS (
         unit_value.value,
         CASE
             WHEN reference.unit.unit IS NULL THEN 'not a unit of this study'
-            WHEN reference.unit.role IN ('partial', 'excluded') THEN reference.unit.reason
+            WHEN reference.unit.role = 'excluded' THEN reference.unit.reason
+            -- Before a part of a Kreis takes part, the whole of it is as good a comparison as any other.
+            WHEN
+                reference.unit.role = 'partial'
+                AND (first_exposed.period IS NULL OR unit_value.period >= first_exposed.period)
+                THEN reference.unit.reason
             WHEN plan.excluded_period.period IS NOT NULL THEN plan.excluded_period.reason
             WHEN unit_value.period < plan.study.first_period OR unit_value.period > plan.study.last_period
                 THEN 'outside the study period'
             WHEN unit_value.period < plan.outcome.first_valid_period OR unit_value.period > plan.outcome.last_valid_period
                 THEN 'the outcome is not valid in this period'
+            WHEN
+                MAKE_DATE(CAST(unit_value.period AS INTEGER), 1, 1) + TO_MONTHS(plan.outcome.measured_months)
+                > plan.study.as_of
+                THEN 'measured after the day on which the study speaks'
         END AS reason
     FROM unit_value
     INNER JOIN plan.outcome ON plan.outcome.outcome = unit_value.outcome
     CROSS JOIN plan.study
     LEFT JOIN reference.unit ON reference.unit.unit = unit_value.unit
+    LEFT JOIN first_exposed
+        ON first_exposed.outcome = unit_value.outcome AND first_exposed.wave = reference.unit.partial_wave
     LEFT JOIN plan.excluded_period
         ON plan.excluded_period.source = plan.outcome.source AND plan.excluded_period.period = unit_value.period
 )

@@ -9,9 +9,13 @@
 -- n_delivered     count   rows delivered
 -- n_accepted      count   rows accepted
 -- n_quarantined   number  lines in quarantine; lines whose municipality cannot be read are counted under 'all' only
--- n_expected      count   children expected (register of residents), or Kreise expected for an official series
--- share_examined  share   accepted / expected
--- status          text    released, suppressed, or share suppressed (few children not examined)
+-- n_expected      count   children expected (register of residents)
+-- n_regions       number  Kreise with a figure, for an official series
+-- n_regions_expected  number  Kreise there are
+-- share_examined  share   accepted / expected; for an official series Kreise with a figure / Kreise
+-- status          text    released, suppressed, share suppressed (few children not examined), or nothing delivered
+--
+-- A deferred child is examined in two years and counts in both here, because the register expects it in both.
 WITH accepted_row AS (
     SELECT delivery_id, 'school_entry_exam' AS source, ags FROM intake.school_entry_exam
     UNION ALL
@@ -57,107 +61,119 @@ expected AS (
     GROUP BY 1, staging.registered_children.period
 ),
 
-unit_year AS (
-    SELECT
-        placed.source,
-        placed.unit,
-        placed.year,
-        CAST(NULL AS BIGINT) AS n_files,
-        SUM(placed.n_accepted) AS n_accepted,
-        SUM(placed.n_quarantined) AS n_quarantined,
-        MAX(expected.n_expected) AS n_expected
+unit_count AS (
+    SELECT source, unit, year, SUM(n_accepted) AS n_accepted, SUM(n_quarantined) AS n_quarantined
     FROM placed
-    LEFT JOIN expected
-        ON placed.source = 'school_entry_exam' AND expected.unit = placed.unit AND expected.year = placed.year
-    WHERE placed.unit IS NOT NULL
-    GROUP BY placed.source, placed.unit, placed.year
+    WHERE unit IS NOT NULL
+    GROUP BY source, unit, year
 ),
 
-source_year AS (
+source_count AS (
+    SELECT source, year, COUNT(*) AS n_files, SUM(n_accepted) AS n_accepted, SUM(n_quarantined) AS n_quarantined
+    FROM intake.delivery
+    WHERE is_active AND source IN ('school_entry_exam', 'kita_attendance', 'education')
+    GROUP BY source, year
+),
+
+-- Places and years in which children were expected and none came must be seen most of all, so both sides are kept.
+exam_year AS (
     SELECT
-        delivered.source,
+        'school_entry_exam' AS source,
+        COALESCE(unit_count.unit, expected.unit) AS unit,
+        COALESCE(unit_count.year, expected.year) AS year,
+        CAST(NULL AS BIGINT) AS n_files,
+        COALESCE(unit_count.n_accepted, 0) AS n_accepted,
+        COALESCE(unit_count.n_quarantined, 0) AS n_quarantined,
+        expected.n_expected
+    FROM (SELECT * FROM unit_count WHERE source = 'school_entry_exam') AS unit_count
+    FULL OUTER JOIN expected ON expected.unit = unit_count.unit AND expected.year = unit_count.year
+    UNION ALL
+    SELECT
+        'school_entry_exam' AS source,
         'all' AS unit,
-        delivered.year,
-        delivered.n_files,
-        delivered.n_accepted,
-        delivered.n_quarantined,
-        CASE WHEN delivered.source = 'school_entry_exam' THEN expected_all.n_expected END AS n_expected
-    FROM (
-        SELECT source, year, COUNT(*) AS n_files, SUM(n_accepted) AS n_accepted, SUM(n_quarantined) AS n_quarantined
-        FROM intake.delivery
-        WHERE is_active AND source IN ('school_entry_exam', 'kita_attendance', 'education')
-        GROUP BY source, year
-    ) AS delivered
-    LEFT JOIN (SELECT year, SUM(n_expected) AS n_expected FROM expected GROUP BY year) AS expected_all
-        ON expected_all.year = delivered.year
+        COALESCE(source_count.year, expected_all.year) AS year,
+        COALESCE(source_count.n_files, 0) AS n_files,
+        COALESCE(source_count.n_accepted, 0) AS n_accepted,
+        COALESCE(source_count.n_quarantined, 0) AS n_quarantined,
+        expected_all.n_expected
+    FROM (SELECT * FROM source_count WHERE source = 'school_entry_exam') AS source_count
+    FULL OUTER JOIN (SELECT year, SUM(n_expected) AS n_expected FROM expected GROUP BY year) AS expected_all
+        ON expected_all.year = source_count.year
 ),
 
--- An official series delivers Kreise, not children: how many of the 53 have a figure. Nothing here can be disclosive.
+other_year AS (
+    SELECT source, unit, year, CAST(NULL AS BIGINT) AS n_files, n_accepted, n_quarantined, CAST(NULL AS BIGINT) AS n_expected
+    FROM unit_count
+    WHERE source <> 'school_entry_exam'
+    UNION ALL
+    SELECT source, 'all' AS unit, year, n_files, n_accepted, n_quarantined, CAST(NULL AS BIGINT) AS n_expected
+    FROM source_count
+    WHERE source <> 'school_entry_exam'
+),
+
+-- An official series delivers figures of Kreise, not children: nothing here can be disclosive.
 series_year AS (
-    SELECT
-        staging.official_count.series AS source,
-        'all' AS unit,
-        staging.official_count.year,
-        CAST(NULL AS BIGINT) AS n_files,
-        COUNT(*) AS n_accepted,
-        0 AS n_quarantined,
-        (SELECT COUNT(*) FROM reference.kreis) AS n_expected
+    SELECT staging.official_count.series, staging.official_count.kreis, staging.official_count.year
     FROM staging.official_count
-    INNER JOIN reference.kreis ON reference.kreis.kreis = staging.official_count.kreis
-    INNER JOIN plan.outcome ON plan.outcome.outcome = staging.official_count.series
-    GROUP BY staging.official_count.series, staging.official_count.year
     UNION ALL
-    SELECT
-        staging.official_rate.series AS source,
-        'all' AS unit,
-        staging.official_rate.year,
-        CAST(NULL AS BIGINT) AS n_files,
-        COUNT(*) AS n_accepted,
-        0 AS n_quarantined,
-        (SELECT COUNT(*) FROM reference.kreis) AS n_expected
+    SELECT staging.official_rate.series, staging.official_rate.kreis, staging.official_rate.year
     FROM staging.official_rate
-    INNER JOIN reference.kreis ON reference.kreis.kreis = staging.official_rate.kreis
-    INNER JOIN plan.outcome ON plan.outcome.outcome = staging.official_rate.series
-    GROUP BY staging.official_rate.series, staging.official_rate.year
 ),
 
-all_rows AS (
-    SELECT *, FALSE AS is_public FROM unit_year
-    UNION ALL
-    SELECT *, FALSE AS is_public FROM source_year
-    UNION ALL
-    SELECT *, TRUE AS is_public FROM series_year
+series_count AS (
+    SELECT series_year.series, series_year.year, COUNT(*) AS n_regions
+    FROM series_year
+    INNER JOIN reference.kreis ON reference.kreis.kreis = series_year.kreis
+    INNER JOIN plan.outcome ON plan.outcome.outcome = series_year.series
+    GROUP BY series_year.series, series_year.year
 ),
 
 judged AS (
     SELECT
-        all_rows.*,
-        NOT all_rows.is_public AND (
-            all_rows.n_accepted BETWEEN 1 AND plan.study.threshold - 1
-            OR COALESCE(all_rows.n_expected, 0) BETWEEN 1 AND plan.study.threshold - 1
-        ) AS is_small,
+        child_year.*,
+        child_year.n_accepted BETWEEN 1 AND plan.study.threshold - 1
+            OR COALESCE(child_year.n_expected, 0) BETWEEN 1 AND plan.study.threshold - 1 AS is_small,
         -- A share has two sides: few children not examined hide the share, and with it the number expected.
-        NOT all_rows.is_public
-            AND COALESCE(all_rows.n_expected - all_rows.n_accepted, 0) BETWEEN 1 AND plan.study.threshold - 1
+        COALESCE(child_year.n_expected - child_year.n_accepted, 0) BETWEEN 1 AND plan.study.threshold - 1
             AS is_small_gap,
         -- Few unusable lines of one place could point at a child; of the whole Land they only tell of the files.
-        all_rows.unit <> 'all' AND all_rows.n_quarantined BETWEEN 1 AND plan.study.threshold - 1 AS is_few_lines
-    FROM all_rows
+        child_year.unit <> 'all' AND child_year.n_quarantined BETWEEN 1 AND plan.study.threshold - 1 AS is_few_lines
+    FROM (SELECT * FROM exam_year UNION ALL SELECT * FROM other_year) AS child_year
     CROSS JOIN plan.study
 )
 
 SELECT
-    judged.source,
-    judged.unit,
-    judged.year,
-    judged.n_files,
-    CASE WHEN NOT is_small AND NOT is_few_lines
-        THEN CAST(n_accepted + n_quarantined AS BIGINT) END AS n_delivered,
+    source,
+    unit,
+    year,
+    n_files,
+    CASE WHEN NOT is_small AND NOT is_few_lines THEN CAST(n_accepted + n_quarantined AS BIGINT) END AS n_delivered,
     CASE WHEN NOT is_small THEN CAST(n_accepted AS BIGINT) END AS n_accepted,
-    CASE WHEN NOT is_small AND NOT is_few_lines
-        THEN CAST(n_quarantined AS BIGINT) END AS n_quarantined,
+    CASE WHEN NOT is_small AND NOT is_few_lines THEN CAST(n_quarantined AS BIGINT) END AS n_quarantined,
     CASE WHEN NOT (is_small OR is_small_gap) THEN CAST(n_expected AS BIGINT) END AS n_expected,
+    CAST(NULL AS BIGINT) AS n_regions,
+    CAST(NULL AS BIGINT) AS n_regions_expected,
     CASE WHEN NOT (is_small OR is_small_gap) AND n_expected > 0 THEN CAST(n_accepted AS DOUBLE) / n_expected END
         AS share_examined,
-    CASE WHEN is_small THEN 'suppressed' WHEN is_small_gap THEN 'share suppressed' ELSE 'released' END AS status
+    CASE
+        WHEN is_small THEN 'suppressed'
+        WHEN is_small_gap THEN 'share suppressed'
+        WHEN n_accepted = 0 AND n_quarantined = 0 THEN 'nothing delivered'
+        ELSE 'released'
+    END AS status
 FROM judged
+UNION ALL
+SELECT
+    series AS source,
+    'all' AS unit,
+    year,
+    CAST(NULL AS BIGINT) AS n_files,
+    CAST(NULL AS BIGINT) AS n_delivered,
+    CAST(NULL AS BIGINT) AS n_accepted,
+    CAST(NULL AS BIGINT) AS n_quarantined,
+    CAST(NULL AS BIGINT) AS n_expected,
+    n_regions,
+    (SELECT COUNT(*) FROM reference.kreis) AS n_regions_expected,
+    CAST(n_regions AS DOUBLE) / (SELECT COUNT(*) FROM reference.kreis) AS share_examined,
+    'released' AS status
+FROM series_count

@@ -10,6 +10,7 @@
 -- mean              number  mean of the outcome; empty when suppressed
 -- variance_of_mean  number  sampling variance of the mean; empty when suppressed or n is unknown
 -- status            text    released, suppressed, or rate only (numbers of children unknown)
+-- reason            note    why no unit of the group is used in this period
 WITH grouped AS (
     SELECT
         cells.panel.outcome,
@@ -22,14 +23,18 @@ WITH grouped AS (
         COUNT(*) AS n_units,
         CAST(SUM(cells.panel.total) AS DOUBLE) AS total,
         CAST(SUM(cells.panel.total_of_squares) AS DOUBLE) AS total_of_squares,
-        AVG(cells.panel.value) AS mean_of_rates,
-        COUNT(cells.panel.n) AS n_units_with_n
+        CAST(SUM(CAST(cells.panel.value AS DECIMAL(18, 12))) AS DOUBLE) / COUNT(*) AS mean_of_rates,
+        COUNT(cells.panel.n) AS n_units_with_n,
+        CASE WHEN COUNT(cells.panel.reason) = COUNT(*) THEN MAX(cells.panel.reason) END AS reason
     FROM cells.panel
     INNER JOIN reference.unit ON reference.unit.unit = cells.panel.unit
     CROSS JOIN plan.study
     WHERE
         reference.unit.role IN ('treated', 'never', 'partial')
         AND cells.panel.period BETWEEN plan.study.first_period AND plan.study.last_period
+        AND COALESCE(cells.panel.reason, '') NOT IN (
+            'measured after the day on which the study speaks', 'the outcome is not valid in this period'
+        )
     GROUP BY cells.panel.outcome, comparison_group, cells.panel.period
 ),
 
@@ -59,5 +64,6 @@ SELECT
     CASE status WHEN 'released' THEN total / n WHEN 'rate only' THEN mean_of_rates END AS mean,
     CASE WHEN status = 'released' THEN GREATEST(total_of_squares / n - (total / n) * (total / n), 0) / n END
         AS variance_of_mean,
-    status
+    status,
+    reason
 FROM judged

@@ -8,11 +8,13 @@
 -- year            year    entry year, Kita year, school year or calendar year
 -- n_files         number  files delivered; only known for all units together
 -- n_delivered     count   rows delivered; empty when suppressed
--- n_accepted      count   rows accepted; for an official series Kreise with a figure
+-- n_accepted      count   rows accepted; empty when suppressed
 -- n_quarantined   number  lines in quarantine; empty for a place with fewer than the threshold but not 0
--- n_expected      count   children expected (register of residents); for an official series Kreise expected
--- share_examined  share   accepted / expected
--- status          text    released, suppressed (a number below the threshold), or share suppressed (few not examined)
+-- n_expected      count   children expected (register of residents)
+-- n_regions       number  Kreise with a figure, for an official series
+-- n_regions_expected  number  Kreise there are
+-- share_examined  share   accepted / expected; for an official series Kreise with a figure / Kreise
+-- status          text    released, suppressed, share suppressed (few not examined), or nothing delivered
 SELECT
     disclosure.coverage_cell.source,
     disclosure.coverage_cell.unit,
@@ -23,6 +25,8 @@ SELECT
     disclosure.coverage_cell.n_accepted,
     disclosure.coverage_cell.n_quarantined,
     disclosure.coverage_cell.n_expected,
+    disclosure.coverage_cell.n_regions,
+    disclosure.coverage_cell.n_regions_expected,
     disclosure.coverage_cell.share_examined,
     disclosure.coverage_cell.status
 FROM disclosure.coverage_cell

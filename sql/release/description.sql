@@ -1,4 +1,4 @@
--- One row per outcome, comparison group and period: the mean and its 95 % sampling interval.
+-- One row per outcome, comparison group and period: the mean and its sampling interval at the plan's confidence.
 --
 -- key: outcome, comparison_group, period
 --
@@ -12,31 +12,37 @@
 -- ci_high           number  upper end
 -- status            text    released, suppressed, or rate only
 -- note              note    what a reader of the row must know
+WITH bounded AS (
+    SELECT
+        group_cell.*,
+        plan.outcome.unit_of_measure = 'share' AS is_share,
+        plan.study.normal_quantile AS z
+    FROM disclosure.group_cell AS group_cell
+    INNER JOIN plan.outcome ON plan.outcome.outcome = group_cell.outcome
+    CROSS JOIN plan.study
+)
+
 SELECT
-    disclosure.group_cell.outcome,
-    disclosure.group_cell.comparison_group,
-    disclosure.group_cell.period,
-    disclosure.group_cell.n,
-    disclosure.group_cell.n_units,
-    disclosure.group_cell.mean,
+    outcome,
+    comparison_group,
+    period,
+    n,
+    n_units,
+    mean,
     CASE
-        WHEN plan.outcome.unit_of_measure = 'share'
-            THEN (mean + 1.920729 / n - 1.959964 * SQRT(mean * (1 - mean) / n + 0.960365 / (n * n))) / (1 + 3.841459 / n)
-        ELSE mean - 1.959964 * SQRT(variance_of_mean)
+        WHEN is_share
+            THEN (mean + z * z / (2 * n) - z * SQRT(mean * (1 - mean) / n + z * z / (4.0 * n * n))) / (1 + z * z / n)
+        ELSE mean - z * SQRT(variance_of_mean)
     END AS ci_low,
     CASE
-        WHEN plan.outcome.unit_of_measure = 'share'
-            THEN (mean + 1.920729 / n + 1.959964 * SQRT(mean * (1 - mean) / n + 0.960365 / (n * n))) / (1 + 3.841459 / n)
-        ELSE mean + 1.959964 * SQRT(variance_of_mean)
+        WHEN is_share
+            THEN (mean + z * z / (2 * n) + z * SQRT(mean * (1 - mean) / n + z * z / (4.0 * n * n))) / (1 + z * z / n)
+        ELSE mean + z * SQRT(variance_of_mean)
     END AS ci_high,
-    disclosure.group_cell.status,
+    status,
     CASE
-        WHEN plan.excluded_period.reason IS NOT NULL THEN 'not used for effects: ' || plan.excluded_period.reason
-        WHEN disclosure.group_cell.status = 'rate only' THEN 'unweighted mean of rates; numbers of children are unknown'
-        WHEN disclosure.group_cell.status = 'suppressed' THEN 'fewer children than the threshold'
+        WHEN status = 'suppressed' THEN 'fewer children than the threshold'
+        WHEN reason IS NOT NULL THEN 'not used for effects: ' || reason
+        WHEN status = 'rate only' THEN 'unweighted mean of rates; numbers of children are unknown'
     END AS note
-FROM disclosure.group_cell
-INNER JOIN plan.outcome ON plan.outcome.outcome = disclosure.group_cell.outcome
-LEFT JOIN plan.excluded_period
-    ON plan.excluded_period.source = plan.outcome.source
-    AND plan.excluded_period.period = disclosure.group_cell.period
+FROM bounded

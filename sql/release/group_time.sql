@@ -18,17 +18,9 @@
 -- n_units          number    units compared
 -- n_treated_units  number    of these, taking part
 -- n_clusters       number    clusters of the errors
--- status           text      estimated, or not estimable
+-- status           text      estimated, not estimable, or suppressed
 -- note             note      reason, or what a reader of the row must know
 -- plan_sha256      id        hash of the plan
-WITH estimate_row AS (
-    SELECT * FROM estimates.callaway_santanna
-    UNION ALL
-    SELECT * FROM estimates.event_study
-    UNION ALL
-    SELECT * FROM estimates.two_way_fixed_effects
-)
-
 SELECT
     outcome,
     comparison,
@@ -42,12 +34,12 @@ SELECT
     ci_low,
     ci_high,
     p_value,
-    n AS n_children,
+    n_children,
     n_units,
     n_treated_units,
     n_clusters,
     status,
     note,
     plan_sha256
-FROM estimate_row
+FROM disclosure.estimate
 WHERE aggregation = 'group_time'

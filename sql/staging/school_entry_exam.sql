@@ -18,6 +18,13 @@
 -- bmi                   number  body mass index in kg/m2
 -- hearing_finding       flag    1 with a hearing finding in need of care (A, B or D)
 -- height                number  height in cm
+--
+-- A child counts once, with its last entry year: one that is deferred (zurückgestellt) is examined again for the next
+-- year, and that is when it enters school. Left out are all its rows of earlier years. Rows are never mixed: a value
+-- unknown in the last year stays unknown. The rows left out stay in intake.school_entry_exam and count as accepted.
+-- Only accepted rows of active deliveries are compared. So the newest year delivered still holds children who will be
+-- deferred; they leave it, and its results change, when the next year arrives.
+-- Should one year hold a child twice, which the contract rules out, the row taken in first counts.
 WITH cutoff AS (
     SELECT
         MAX(CASE WHEN subtest = 'attention_points' THEN flagged_up_to END) AS attention,
@@ -30,6 +37,38 @@ WITH cutoff AS (
         MAX(CASE WHEN subtest = 'pseudoword_points' THEN flagged_up_to END) AS pseudoword,
         MAX(CASE WHEN subtest = 'coordination_points' THEN flagged_up_to END) AS coordination
     FROM reference.sopess_cutoff
+),
+
+examined AS (
+    SELECT exam.pseudonym, exam.entry_year, exam.delivery_id, exam.line_no
+    FROM intake.school_entry_exam AS exam
+    INNER JOIN intake.delivery AS delivery ON delivery.delivery_id = exam.delivery_id AND delivery.is_active
+),
+
+-- Few children were examined more than once; to put only these in order is quick.
+examined_again AS (
+    SELECT pseudonym
+    FROM examined
+    GROUP BY pseudonym
+    HAVING COUNT(*) > 1
+),
+
+ranked AS (
+    SELECT
+        examined.delivery_id,
+        examined.line_no,
+        ROW_NUMBER() OVER (
+            PARTITION BY examined.pseudonym
+            ORDER BY examined.entry_year DESC, examined.delivery_id, examined.line_no
+        ) AS latest_first
+    FROM examined
+    INNER JOIN examined_again ON examined_again.pseudonym = examined.pseudonym
+),
+
+left_out AS (
+    SELECT delivery_id, line_no
+    FROM ranked
+    WHERE latest_first > 1
 ),
 
 child AS (
@@ -87,6 +126,11 @@ child AS (
     FROM intake.school_entry_exam AS exam
     INNER JOIN intake.delivery AS delivery ON delivery.delivery_id = exam.delivery_id AND delivery.is_active
     CROSS JOIN cutoff
+    WHERE NOT EXISTS (
+        SELECT 1
+        FROM left_out
+        WHERE left_out.delivery_id = exam.delivery_id AND left_out.line_no = exam.line_no
+    )
 )
 
 SELECT

@@ -8,6 +8,7 @@ import pytest
 from kkz_eval.disclosure import RELEASED_TABLES, open_door, write_dictionary
 from kkz_eval.errors import DisclosureError
 from kkz_eval.plan import parse_plan, shipped_plan
+from kkz_eval.plan.read import plan_sha256
 from kkz_eval.warehouse import SqlFile, build_table, in_memory, read_catalog
 
 PLAN = parse_plan(shipped_plan("demo"), "demo")
@@ -71,9 +72,18 @@ def test_a_released_table_may_not_read_what_is_not_controlled(door, closed: str)
         open_door(connection, catalog, PLAN)
 
 
+def test_estimates_of_another_plan_do_not_leave(door) -> None:
+    connection, catalog = door
+    insert(connection, "effects", outcome="a", plan_sha256=plan_sha256(PLAN))
+    open_door(connection, catalog, PLAN)
+    insert(connection, "effects", outcome="b", plan_sha256="0" * 64)
+    with pytest.raises(DisclosureError, match="under another plan"):
+        open_door(connection, catalog, PLAN)
+
+
 def test_infinite_estimates_do_not_leave(door) -> None:
     connection, catalog = door
-    insert(connection, "effects", outcome="a", estimate=float("inf"))
+    insert(connection, "effects", outcome="a", estimate=float("inf"), plan_sha256=plan_sha256(PLAN))
     with pytest.raises(DisclosureError, match="not finite"):
         open_door(connection, catalog, PLAN)
 
@@ -95,12 +105,12 @@ def group_cells(unit_of_measure: str, cells: list[tuple[str, int, int, int]]) ->
     connection.execute("CREATE TABLE reference.unit (unit VARCHAR, role VARCHAR, wave INTEGER)")
     connection.execute(
         "CREATE TABLE cells.panel (outcome VARCHAR, unit VARCHAR, period INTEGER, n BIGINT, total DECIMAL(38, 4),"
-        " total_of_squares DECIMAL(38, 8), value DOUBLE)"
+        " total_of_squares DECIMAL(38, 8), value DOUBLE, reason VARCHAR)"
     )
     for unit, n, total, squares in cells:
         connection.execute("INSERT INTO reference.unit VALUES (?, 'never', NULL)", [unit])
         connection.execute(
-            "INSERT INTO cells.panel VALUES ('y', ?, 2012, ?, ?, ?, ?)", [unit, n, total, squares, total / n]
+            "INSERT INTO cells.panel VALUES ('y', ?, 2012, ?, ?, ?, ?, NULL)", [unit, n, total, squares, total / n]
         )
     build_table(connection, read_catalog()["disclosure.group_cell"])
     rows = connection.execute("SELECT status, n, mean FROM disclosure.group_cell").fetchall()

@@ -25,6 +25,10 @@ EXAM = {
     "Befund_Hoeren": "K", "Befund_Sprache": "K", "Befund_Motorik": "K", "Kita_Jahre": "3", "Fragebogenversion": "v1",
 }  # fmt: skip
 KITA = {"AGS": "05315000", "Kitajahr": "2015", "Alter": "4", "Buchungszeit": "45", "Monate_anwesend": "11"}
+SCHOOL = {
+    "AGS": "05315000", "Schuljahr": "2018", "Einschulungsjahr": "2015", "Stufe": "3", "Kompetenzstufe_Klasse3": "1",
+    "Schulform_Klasse5": "", "Wiederholt": "", "Abschluss": "",
+}  # fmt: skip
 
 
 def exam_rows(number: int, **changed: str) -> list[dict[str, str]]:
@@ -35,6 +39,11 @@ def exam_rows(number: int, **changed: str) -> list[dict[str, str]]:
 def kita_rows(number: int, **changed: str) -> list[dict[str, str]]:
     """Rows of Kita attendance of different children."""
     return [{"Pseudonym": f"{7 * i + 3:06x}".rjust(16, "e"), **KITA, **changed} for i in range(number)]
+
+
+def school_rows(number: int, **changed: str) -> list[dict[str, str]]:
+    """Rows of education of different children, the same ones as in the exam."""
+    return [{"Pseudonym": row["Pseudonym"], **SCHOOL, **changed} for row in exam_rows(number)]
 
 
 def csv_text(rows: Sequence[dict[str, str]], header: Sequence[str] | None = None) -> str:

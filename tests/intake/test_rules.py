@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kkz_eval.errors import DeliveryError
 from kkz_eval.intake import shipped_contract
-from tests.intake.conftest import Bench, csv_text, exam_rows, kita_rows
+from tests.intake.conftest import Bench, csv_text, exam_rows, kita_rows, school_rows
 
 OneBadRow = Callable[..., str]
 
@@ -148,11 +148,43 @@ def test_repeated_children(bench: Bench) -> None:
     assert kept == [(5,)]
 
 
-def test_a_child_cannot_enter_school_twice(bench: Bench) -> None:
-    bench.deliver("school_entry_exam", "SEU_2014.csv", csv_text(exam_rows(1, Einschulungsjahr="2014")))
-    report = bench.deliver("school_entry_exam", "SEU_2015.csv", csv_text(exam_rows(30)))
-    assert report.reasons == {"DUP_OTHER_DELIVERY": 1}
-    assert bench.reasons() == {2: ["DUP_OTHER_DELIVERY"]}
+def test_repeated_children_of_one_school_year_and_stage(bench: Bench) -> None:
+    rows = school_rows(90)
+    same, other = dict(rows[3]), dict(rows[5], Kompetenzstufe_Klasse3="4")
+    later_stage = dict(rows[7], Stufe="5", Kompetenzstufe_Klasse3="", Schulform_Klasse5="GY", Wiederholt="0")
+    report = bench.deliver("education", "Schule_2018.csv", csv_text([*rows, same, other, later_stage]))
+    assert bench.reasons() == {92: ["DUP_IDENTICAL"], 7: ["DUP_CONFLICT"], 93: ["DUP_CONFLICT"]}
+    assert report.n_accepted == 90
+
+
+def test_children_examined_for_an_earlier_year_are_accepted_again(bench: Bench) -> None:
+    bench.deliver("school_entry_exam", "SEU_2014.csv", csv_text(exam_rows(20, Einschulungsjahr="2014")))
+    content = csv_text(exam_rows(100))
+    checked = bench.check("school_entry_exam", "SEU_2015.csv", content)
+    report = bench.deliver("school_entry_exam", "SEU_2015.csv", content)
+    assert checked.status == report.status == "accepted"
+    assert (report.n_accepted, bench.reasons()) == (100, {})
+
+
+def test_children_who_repeat_a_grade_are_accepted_again(bench: Bench) -> None:
+    bench.deliver("education", "Schule_2018.csv", csv_text(school_rows(20)))
+    report = bench.deliver("education", "Schule_2019.csv", csv_text(school_rows(100, Schuljahr="2019")))
+    assert (report.status, report.n_accepted, bench.reasons()) == ("accepted", 100, {})
+
+
+@pytest.mark.parametrize(
+    ("source", "file", "make"),
+    [("school_entry_exam", "SEU_2015", exam_rows), ("education", "Schule_2018", school_rows)],
+)
+def test_a_child_cannot_stand_in_two_files_of_one_year(
+    bench: Bench, source: str, file: str, make: Callable[[int], list[dict[str, str]]]
+) -> None:
+    bench.deliver(source, f"{file}.csv", csv_text(make(5)))
+    report = bench.deliver(source, f"{file}_zweite.csv", csv_text(make(100)))
+    assert (report.reasons, report.n_accepted) == ({"DUP_OTHER_DELIVERY": 5}, 95)
+    assert bench.reasons() == {line: ["DUP_OTHER_DELIVERY"] for line in range(2, 7)}
+    with pytest.raises(DeliveryError, match=r"TOO_MANY_BAD_ROWS.*DUP_OTHER_DELIVERY in 90 rows"):
+        bench.deliver(source, f"{file}_dritte.csv", csv_text(make(90)))
 
 
 def test_a_child_attends_a_kita_in_several_years(bench: Bench) -> None:

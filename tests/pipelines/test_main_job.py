@@ -1,6 +1,7 @@
 """The one job on a tiny study: repeatable to the byte, honest about changes of plan, silent about children."""
 
 import json
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -9,9 +10,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from kkz_eval.demo.study import make_demo
+from kkz_eval.errors import KkzError, PlanError, WarehouseError
 from kkz_eval.plan import Study
-from kkz_eval.report.bundle import last_release
-from kkz_eval.warehouse import Warehouse
+from kkz_eval.report.bundle import last_release, render_again
+from kkz_eval.warehouse import PLAN_TABLES, Warehouse
 from pipelines.definitions import build_definitions
 from pipelines.main_run import run_job
 from pipelines.resources import StudyResource
@@ -72,9 +75,53 @@ def test_a_changed_plan_is_a_new_release_that_names_the_deviation(study: Study) 
     assert last_release(study) == 2
 
 
+def test_the_report_is_rendered_again_from_the_release_itself(study: Study) -> None:
+    """Whatever stands in the warehouse or the plan by now: tables, plan and number of the release stay."""
+    before = contents(study.release_folder / "1")
+    study.plan_file.write_text(study.plan_file.read_text().replace("threshold = 10", "threshold = 15", 1))
+    page = study.release_folder / "1" / "report_de.html"
+    with Warehouse.of(study).connect() as connection:
+        connection.execute("UPDATE release.effects SET estimate = 99")
+        release = render_again(connection, study)
+    assert release.number == 1
+    assert contents(study.release_folder / "1") == before
+    page.write_text("spoilt")
+    with (
+        Warehouse.of(study).connect() as connection,
+        pytest.raises(WarehouseError, match="not the one that was released"),
+    ):
+        render_again(connection, study)
+
+
+def test_a_second_run_beside_the_first_is_refused(study: Study) -> None:
+    with study.exclusive(), pytest.raises(PlanError, match=f"another run \\(process {os.getpid()}\\)"):
+        run(study)
+
+
+def test_a_check_that_must_hold_stops_the_release(study: Study) -> None:
+    """A row lost after loading is found by counting what is there, before anything is released."""
+    study.plan_file.write_text(study.plan_file.read_text().replace("threshold = 10", "threshold = 15", 1))
+    with Warehouse.of(study).connect() as connection:
+        connection.execute("DELETE FROM intake.education WHERE line_no = (SELECT min(line_no) FROM intake.education)")
+    with pytest.raises(KkzError, match=r"check rows_conserved: .*lost rows"):
+        run(study)
+    assert last_release(study) == 1
+
+
+def test_real_deliveries_are_never_replaced_by_the_demo(study: Study) -> None:
+    study.plan_file.write_text(study.plan_file.read_text().replace("is_synthetic = true", "is_synthetic = false"))
+    before = contents(study.inbox)
+    with pytest.raises(PlanError, match="no demo study"):
+        make_demo(study.root, scale=0.004)
+    assert contents(study.inbox) == before
+
+
 def test_a_run_setting_is_a_deviation_too(study: Study) -> None:
     release = run(study, as_of="2019-06-30")
     assert "study.as_of: 2025-12-31 → 2019-06-30" in release.deviations
+    with Warehouse.of(study).connect() as connection:
+        periods = connection.execute("SELECT max(period) FROM release.group_time").fetchall()
+    assert periods == [(2019,)]
 
 
 def test_one_school_year_can_be_taken_in_alone(tmp_path: Path, make_small: Callable[[Path], Study]) -> None:
@@ -94,8 +141,7 @@ def test_one_school_year_can_be_taken_in_alone(tmp_path: Path, make_small: Calla
 
 def plan_keys(key: dg.AssetKey) -> list[dg.AssetKey]:
     """All tables of the plan are written by one step."""
-    tables = ("study", "outcome", "wave", "excluded_unit", "excluded_period", "document")
-    return [dg.AssetKey(["plan", table]) for table in tables] if key.path[0] == "plan" else []
+    return [dg.AssetKey(["plan", table]) for table in PLAN_TABLES] if key.path[0] == "plan" else []
 
 
 def test_a_run_over_the_whole_inbox_fills_the_matrix_of_school_years(

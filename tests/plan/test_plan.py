@@ -48,6 +48,9 @@ def test_a_decision_changes_the_hash() -> None:
         ("as_of = 2025-12-31", "as_of = 2025-13-31", "TOML"),
         ('[study]\nname = "demo"', "[study]", "key 'study.name' is missing"),
         ('source = "education"', 'source = "official"', r"set study\.unit = 'kreis'"),
+        ("minimum_exposure_years = 0.25", "minimum_exposure_years = 5.0", r"can never be reached by outcome kita"),
+        ("waves = [2012, 2017, 2020]", "waves = [2012, 2012]", "wave 2012 is listed twice"),
+        ("period = 2021", "period = 2020", "excluded period school_entry_exam 2020 is listed twice"),
         ("anticipation = 0", 'anticipation = 0\ncovariates = ["rain"]', "allowed: sgb2_under_15"),
     ],
 )
@@ -88,7 +91,7 @@ def test_run_settings_change_the_plan_and_are_checked() -> None:
     plan = parse_plan(shipped_plan("demo"), "a")
     assert plan.changed() == plan
     assert plan.changed(as_of="2019-06-30").study.as_of == dt.date(2019, 6, 30)
-    with pytest.raises(PlanError, match="as_of"):
+    with pytest.raises(PlanError, match="as_of: 'yesterday' is not possible; write a day as 2025-12-31"):
         plan.changed(as_of="yesterday")
     with pytest.raises(PlanError, match="confidence"):
         plan.changed(confidence=1.5)
@@ -102,6 +105,12 @@ def test_a_study_folder_is_private_and_never_overwritten(tmp_path: Path) -> None
     assert study.inbox == root / "inbox"
     with pytest.raises(PlanError, match="already"):
         Study.create(root, "official")
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "plan.toml").write_text("mine")
+    with pytest.raises(PlanError, match="new or empty"):
+        Study.create(other, "demo")
+    assert (other / "plan.toml").read_text() == "mine"
     assert study.plan().study.name == "demo"
 
 

@@ -15,6 +15,8 @@ HEADER = """-- One row per place and year.
 -- year   year   calendar year
 -- n      count  children
 -- Source: a remark that is no column.
+--
+-- last year means nothing here: remarks after an empty line are never columns.
 """
 
 

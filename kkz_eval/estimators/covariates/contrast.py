@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kkz_eval.estimators.covariates.design_matrix import inverse, moments, times
 from kkz_eval.estimators.covariates.propensity import Propensity, fit_propensity
 from kkz_eval.estimators.result import FloatArray, Method
-from numpy.typing import NDArray
 
 
 class Problem(IntEnum):
@@ -22,8 +22,9 @@ class Problem(IntEnum):
     EMPTY = 1
     CONTROL_COLLINEAR = 2
     TREATED_COLLINEAR = 3
-    SEPARATED = 4
-    NO_OVERLAP = 5
+    COLLINEAR = 4
+    SEPARATED = 5
+    NO_OVERLAP = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +71,7 @@ def fit_nuisance(method: Method, contrast: Contrast) -> Nuisance:
     mark(empty, Problem.EMPTY)
     if method != "reg":
         propensity = fit_propensity(contrast.x, contrast.treated.sum(axis=0), contrast.control.sum(axis=0))
+        mark(propensity.is_collinear, Problem.COLLINEAR)
         mark(propensity.is_separated, Problem.SEPARATED)
         mark(propensity.lacks_overlap, Problem.NO_OVERLAP)
     if method != "ipw":
@@ -84,7 +86,7 @@ def fit_nuisance(method: Method, contrast: Contrast) -> Nuisance:
 def _regress(x: FloatArray, weight: FloatArray, total: FloatArray) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
     """Fitted means (S, B, P), inverse moments (S, B, k, k), and (B,) where all of them exist."""
     inverted, regular = inverse(moments(x, weight))
-    return times(inverted, total @ x) @ x.T, inverted, regular.all(axis=0)
+    return times(inverted, total @ x) @ x.T, inverted, np.asarray(regular.all(axis=0))
 
 
 def effects(method: Method, contrast: Contrast, nuisance: Nuisance) -> FloatArray:
@@ -107,7 +109,8 @@ def effects(method: Method, contrast: Contrast, nuisance: Nuisance) -> FloatArra
 def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
     """Sums over profiles (…, P) divided; zero where there is no weight."""
     top, bottom = numerator.sum(axis=-1), denominator.sum(axis=-1)
-    return np.divide(top, bottom, out=np.zeros(np.broadcast_shapes(top.shape, bottom.shape)), where=bottom != 0)
+    quotient: FloatArray = np.divide(top, bottom, out=np.zeros(top.shape), where=bottom != 0)
+    return quotient
 
 
 def weighted_residual_means(contrast: Contrast, nuisance: Nuisance) -> tuple[FloatArray, FloatArray]:

@@ -1,4 +1,4 @@
-"""Covariates as columns of a regression: a well-conditioned basis, what is collinear, and many small systems at once."""
+"""Covariates as columns of a regression: a well-conditioned basis, what is collinear, many small systems at once."""
 
 import numpy as np
 
@@ -55,6 +55,15 @@ def inverse(matrix: FloatArray) -> tuple[FloatArray, BoolArray]:
     regular: BoolArray = (values[..., -1] > 0) & (values[..., 0] > SINGULAR * values[..., -1])
     inverted: FloatArray = np.linalg.inv(np.where(regular[..., None, None], matrix, np.eye(size)))
     return inverted, regular
+
+
+def pseudo_inverse(matrix: FloatArray) -> FloatArray:
+    """Inverses (…, k, k) of symmetric matrices within the directions that carry information, zero in the others."""
+    values, vectors = np.linalg.eigh(matrix)
+    informative = values > SINGULAR * np.maximum(values[..., -1:], np.finfo(np.float64).tiny)
+    reciprocal = np.divide(1.0, values, out=np.zeros_like(values), where=informative)
+    inverted: FloatArray = np.matmul(vectors * reciprocal[..., None, :], np.swapaxes(vectors, -1, -2))
+    return inverted
 
 
 def times(matrix: FloatArray, vector: FloatArray) -> FloatArray:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kkz_eval.cells.profiles import ProfilePanel
+from kkz_eval.cells.profiles import ProfilePanel, sum_rows
 from kkz_eval.errors import EstimationError
 from kkz_eval.estimators.covariates.contrast import Contrast, Problem, effects, fit_nuisance
 from kkz_eval.estimators.covariates.design_matrix import first_dependent
@@ -39,24 +39,22 @@ class Problems:
             return None
         if problem == Problem.EMPTY:
             return empty or "no observation on one side"
-        if problem == Problem.NO_OVERLAP:
+        column = separating(self.profiles, contrast.treated.sum(axis=(0, 1)), contrast.control.sum(axis=(0, 1)))
+        if problem == Problem.NO_OVERLAP and column is None:
             return "no overlap: some covariate values make a propensity score of 0.999 or more"
-        if problem == Problem.SEPARATED:
-            column = separating(self.profiles, contrast.treated.sum(axis=(0, 1)), contrast.control.sum(axis=(0, 1)))
+        if problem in (Problem.NO_OVERLAP, Problem.SEPARATED):
             who = "the covariates together tell" if column is None else f"covariate {self.names[column]} tells"
             return f"{who} treated and comparison units apart (perfect separation of the propensity score)"
-        side, weights = (
-            ("treated", contrast.treated) if problem == Problem.TREATED_COLLINEAR else ("comparison", contrast.control)
-        )
-        dependent = next(
-            (d for d in (first_dependent(self.profiles, w[0]) for w in weights) if d is not None), len(self.names) - 1
-        )
-        return f"covariate {self.names[dependent]} is constant or collinear among the {side} observations"
+        weights, side = {
+            Problem.CONTROL_COLLINEAR: (contrast.control, "comparison"),
+            Problem.TREATED_COLLINEAR: (contrast.treated, "treated"),
+        }.get(Problem(problem), ((contrast.control + contrast.treated).sum(axis=0, keepdims=True), "compared"))
+        found = [d for d in (first_dependent(self.profiles, w[0]) for w in weights) if d is not None]
+        name = self.names[found[0] if found else -1]
+        return f"covariate {name} is constant or collinear among the {side} observations"
 
 
-def covariate_effects(
-    panel: ProfilePanel, pairs: Pairs, arms: Arms, options: EstimatorOptions
-) -> GroupTimeEffects:
+def covariate_effects(panel: ProfilePanel, pairs: Pairs, arms: Arms, options: EstimatorOptions) -> GroupTimeEffects:
     """ATT(g,t) conditional on covariates, by `options.method`, with influence functions and leave-one-out estimates.
 
     Estimand: as without covariates, under parallel trends among children (or units) with equal covariates.
@@ -84,11 +82,11 @@ def covariate_effects(
         if reason[k] is not None:
             failures.append(reason[k])
             continue
-        part = influence(options.method, contrast, nuisance)
+        part = influence(options.method, contrast, nuisance, as_drdid=options.influence_as_drdid)
         level[k], slope[k] = part.level, part.slope
         for j, r in enumerate(rows):
             own = level[k, j, r.profile] * r.weight + slope[k, j, r.profile] * r.total
-            values[:, k] += np.bincount(r.unit, own, len(values))
+            values[:, k] += sum_rows(r.unit, own, len(values))
     if failures and not np.isfinite(effect[~pairs.is_reference]).any():
         raise EstimationError(
             f"cells of {panel.outcome}: no effect can be estimated with these covariates: {failures[0]}; "
@@ -107,10 +105,8 @@ def covariate_effects(
 
 def _by_profile(rows: Rows, n_profiles: int) -> tuple[FloatArray, FloatArray]:
     """Σw and Σwy by profile, each (1, P)."""
-    return (
-        np.bincount(rows.profile, rows.weight, n_profiles)[None],
-        np.bincount(rows.profile, rows.total, n_profiles)[None],
-    )
+    weight, total = (sum_rows(rows.profile, values, n_profiles) for values in (rows.weight, rows.total))
+    return weight[None], total[None]
 
 
 def _contrast(arms: Arms, x: FloatArray, sums: list[tuple[FloatArray, FloatArray]]) -> Contrast:
@@ -158,5 +154,3 @@ def _without_clusters(
         taken = np.bincount(cell, values[here], shape[0] * shape[1]).reshape(shape)
         parts.append(np.where(is_left, np.bincount(rows.profile, values, n_profiles)[None] - taken, 0.0))
     return parts[0], parts[1]
-
-

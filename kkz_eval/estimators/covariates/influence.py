@@ -27,14 +27,17 @@ class Influence:
     slope: FloatArray
 
 
-def influence(method: Method, contrast: Contrast, nuisance: Nuisance) -> Influence:
+def influence(method: Method, contrast: Contrast, nuisance: Nuisance, *, as_drdid: bool) -> Influence:
     """Level and slope for the one sample of a contrast with B = 1.
 
+    as_drdid concerns method `dr` in cross-sections only. There DRDID 1.2.3 gives the part that comes from estimating
+    the controls' regression in the base period the opposite sign of the derivative (its `inf.treat.or`, `inf.cont.or`).
+    The part vanishes in large samples when the propensity score is right. True follows DRDID, False the derivative.
     Source: Sant'Anna and Zhao (2020), section 3; for cross-sections the locally efficient estimator of section 3.2.
     """
     if method == "reg":
         return _of_regression(contrast, nuisance)
-    return _of_weighting(contrast, nuisance)
+    return _of_weighting(contrast, nuisance, as_drdid=as_drdid)
 
 
 def _of_regression(contrast: Contrast, nuisance: Nuisance) -> Influence:
@@ -55,7 +58,7 @@ def _of_regression(contrast: Contrast, nuisance: Nuisance) -> Influence:
     )  # fmt: skip
 
 
-def _of_weighting(contrast: Contrast, nuisance: Nuisance) -> Influence:
+def _of_weighting(contrast: Contrast, nuisance: Nuisance, *, as_drdid: bool) -> Influence:
     """Weighting, with residuals instead of outcomes when there is an outcome regression (doubly robust)."""
     assert nuisance.propensity is not None
     x, sign = contrast.x, contrast.sign[:, None]
@@ -75,16 +78,18 @@ def _of_weighting(contrast: Contrast, nuisance: Nuisance) -> Influence:
     level_control = level_control + score * from_score
     if nuisance.control_inverse is not None:
         own = treated / treated.sum(axis=1, keepdims=True)
-        toward = weight / weight.sum(axis=1, keepdims=True) - own
+        toward = sign * (weight / weight.sum(axis=1, keepdims=True) - own)
+        if as_drdid:
+            toward = np.abs(sign) * (weight / weight.sum(axis=1, keepdims=True) - own)
         if nuisance.treated_mean is not None:
             assert nuisance.treated_inverse is not None
             both = treated.sum(axis=0)
             balance = both / both.sum() - own
-            toward = toward - balance
+            toward = toward - sign * balance
             leverage = sign * _leverage(x, nuisance.treated_inverse[:, 0], balance)
             slope_treated = slope_treated + leverage
             level_treated = level_treated - leverage * nuisance.treated_mean[:, 0] + _efficient(contrast, nuisance)
-        leverage = sign * _leverage(x, nuisance.control_inverse[:, 0], toward)
+        leverage = _leverage(x, nuisance.control_inverse[:, 0], toward)
         slope_control = slope_control + leverage
         level_control = level_control - leverage * expected
     return Influence(np.vstack([level_treated, level_control]), np.vstack([slope_treated, slope_control]))

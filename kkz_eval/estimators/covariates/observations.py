@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kkz_eval.cells.profiles import ProfilePanel, WW, WWY, WWYY, WY, W
+from kkz_eval.cells.profiles import WW, WWY, WWYY, WY, ProfilePanel, W
 from kkz_eval.errors import EstimationError
 from kkz_eval.estimators.covariates.design_matrix import basis, first_dependent
 from kkz_eval.estimators.group_time import Arms, IndexArray
