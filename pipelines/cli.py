@@ -127,6 +127,62 @@ def report(study: StudyOption = DEFAULT) -> None:
 
 
 @app.command()
+def estimate(
+    file: Annotated[str, typer.Argument(help="FILE.csv, FILE.parquet, or FILE.duckdb:table.")],
+    outcome: Annotated[str, typer.Option(help="Column of the outcome.")],
+    unit: Annotated[str, typer.Option(help="Column of the unit: place, school, person.")],
+    period: Annotated[str, typer.Option(help="Column of the period, whole numbers.")],
+    cohort: Annotated[str, typer.Option(help="Column of the unit's first treated period.")],
+    never: Annotated[str, typer.Option(help="Cohort of units never treated, besides empty and inf.")] = "0",
+    estimator: Annotated[
+        str,
+        typer.Option(
+            help="callaway_santanna, sun_abraham, imputation, two_stage, etwfe, stacked, twfe, event_study or bacon."
+        ),
+    ] = "callaway_santanna",
+    method: Annotated[str | None, typer.Option(help="Covariates by dr (default), ipw or reg.")] = None,
+    control: Annotated[
+        str | None,
+        typer.Option(help="never_treated (default of callaway_santanna) or not_yet_treated (of all others)."),
+    ] = None,
+    base: Annotated[str | None, typer.Option(help="Base period: varying (default) or universal.")] = None,
+    anticipation: Annotated[int, typer.Option(help="Periods before adoption that may be affected.")] = 0,
+    covariates: Annotated[str, typer.Option(help="Columns held constant, separated by commas.")] = "",
+    cluster: Annotated[str | None, typer.Option(help="Column of the clusters (default: the unit).")] = None,
+    weights: Annotated[str | None, typer.Option(help="Column of weights.")] = None,
+    design: Annotated[str, typer.Option(help="panel or cross_section (one row per child).")] = "panel",
+    unbalanced: Annotated[
+        str, typer.Option(help="Units with missing periods: keep or balance (leave out).")
+    ] = "balance",
+    aggregate: Annotated[str, typer.Option(help="Only these: group_time,overall,group,calendar,event.")] = "",
+    inference: Annotated[
+        str, typer.Option(help="analytic, jackknife, multiplier, wild or randomisation.")
+    ] = "jackknife",
+    draws: Annotated[int, typer.Option(help="Random draws.")] = 999,
+    seed: Annotated[int, typer.Option(help="Seed of the draws.", min=0)] = 20120101,
+    form: Annotated[str, typer.Option("--format", help="table, csv or json (default: by the output's ending).")] = "",
+    output: Annotated[Path | None, typer.Option(help="File to write instead of the screen.")] = None,
+) -> None:
+    """Difference-in-differences on any data: one file in, one table of effects out."""
+    from kkz_eval.evaluation.any_data import estimate_file, need_writable, split_names  # noqa: PLC0415
+    from kkz_eval.evaluation.any_output import as_text, format_of, write_text  # noqa: PLC0415
+
+    chosen = format_of(form, output)
+    need_writable(file, output)
+    rows = estimate_file(
+        file, outcome=outcome, unit=unit, period=period, cohort=cohort, never=never, estimator=estimator, method=method,
+        control=control, base=base, anticipation=anticipation, covariates=split_names(covariates), cluster=cluster,
+        weights=weights, design=design, unbalanced=unbalanced, aggregate=split_names(aggregate), inference=inference,
+        draws=draws, seed=seed,
+    )  # fmt: skip
+    if output is None:
+        typer.echo(as_text(rows, chosen), nl=False)
+    else:
+        write_text(as_text(rows, chosen), output)
+        typer.echo(f"{len(rows)} rows: {output}")
+
+
+@app.command()
 def ui(
     study: StudyOption = DEFAULT,
     port: Annotated[int, typer.Option(help="Port on this machine.", min=1024, max=65535)] = 3000,

@@ -13,6 +13,7 @@ from kkz_eval.estimators.regression import event_study, two_way_fixed_effects
 from kkz_eval.estimators.result import EstimatorOptions, Fit
 from kkz_eval.estimators.stacked import stacked
 from kkz_eval.estimators.sun_abraham import sun_abraham
+from kkz_eval.estimators.synthetic_did import synthetic_did
 from kkz_eval.estimators.two_stage import two_stage
 
 Estimator = Callable[[CellPanel, EstimatorOptions], Fit]
@@ -30,6 +31,7 @@ ESTIMATORS: Mapping[str, Estimator] = {
     "etwfe_poisson": etwfe_poisson,
     "stacked": stacked,
     "bacon": bacon,
+    "synthetic_did": synthetic_did,
 }
 
 

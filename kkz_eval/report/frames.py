@@ -23,8 +23,8 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     name: tuple(columns.split())
     for name, columns in {
         "participation": "unit name kreis kreis_name region wave start_date dose role reason",
-        "coverage": "source unit name year n_files n_delivered n_accepted n_quarantined n_expected share_examined "
-        "status",
+        "coverage": "source unit name year n_files n_delivered n_accepted n_quarantined n_expected "
+        "n_regions n_regions_expected share_examined status",
         "description": "outcome comparison_group period n mean ci_low ci_high status note",
         "exposure": "outcome wave period measurement_date years_under_programme full_years share_of_full is_exposed "
         "is_fully_exposed first_exposed_period first_exposed_year first_fully_exposed_period "

@@ -165,10 +165,11 @@ class Tables:
             body.append(
                 (
                     self._year(whole(row["year"])),
-                    *(
-                        self._count(number(row[column]), status)
-                        for column in ("n_files", "n_delivered", "n_accepted", "n_quarantined", "n_expected")
-                    ),
+                    self._count(number(row["n_files"]), status),
+                    self._count(number(row["n_delivered"]), status),
+                    self._count(_first(number(row["n_accepted"]), number(row["n_regions"])), status),
+                    self._count(number(row["n_quarantined"]), status),
+                    self._count(_first(number(row["n_expected"]), number(row["n_regions_expected"])), status),
                     mark(status) if share is None else self.form.percent(share),
                 )
             )
@@ -180,6 +181,9 @@ class Tables:
         """Accepted and rejected rows per source over all years; a year kept back keeps the sum back."""
         by_source: dict[str, list[Row]] = {}
         for row in self._all_units():
+            if number(row["n_regions"]) is not None:
+                # Published figures of Kreise are not rows of children; they are in the coverage table.
+                continue
             by_source.setdefault(text(row["source"]), []).append(row)
         body = []
         for source, found in by_source.items():
@@ -329,3 +333,8 @@ class Tables:
             )
             for name, body in by_table.items()
         ]  # fmt: skip
+
+
+def _first(*values: float | None) -> float | None:
+    """The first value that there is."""
+    return next((value for value in values if value is not None), None)

@@ -8,20 +8,24 @@ from kkz_eval.warehouse.connection import Warehouse, in_memory
 from kkz_eval.warehouse.export import copy_parquet, read_frame, read_parquet_frame
 from kkz_eval.warehouse.plan_tables import PLAN_TABLES, stored_plan, write_plan
 from kkz_eval.warehouse.sqlfile import Column, SqlFile, read_catalog, read_sql_file, sql_folder
+from kkz_eval.warehouse.table_file import ColumnKind, nearest, read_table_file
 
 __all__ = [
     "PLAN_TABLES",
     "BuildResult",
     "Column",
+    "ColumnKind",
     "SqlFile",
     "Warehouse",
     "build_table",
     "copy_parquet",
     "in_memory",
+    "nearest",
     "read_catalog",
     "read_frame",
     "read_parquet_frame",
     "read_sql_file",
+    "read_table_file",
     "sql_folder",
     "stored_plan",
     "write_plan",

@@ -251,6 +251,6 @@ def test_a_missing_sql_file_is_named(study: Study, monkeypatch: pytest.MonkeyPat
     (folder / "reference" / "participation.sql").unlink()
     monkeypatch.setattr(sqlfile, "sql_folder", lambda: folder)
     before = state(study)
-    with pytest.raises(KkzError, match=r"reference\.participation"):
+    with pytest.raises(KkzError, match=r"reference/participation\.sql: this file is missing"):
         run_job(study.root)
     assert state(study) == before

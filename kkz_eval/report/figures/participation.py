@@ -15,17 +15,23 @@ from kkz_eval.report.meta import Language, ReportMeta
 from kkz_eval.report.texts import load
 
 _NEVER = "#dfe4e9"
+_PARTIAL = "#b9a8d0"
+#: Stands for taking part in part, in any wave.
+_IN_PART = 0
 _OUTSIDE = "#f3f5f7"
 
 
 def _shares(found: list[Row], meta: ReportMeta) -> dict[str, dict[int, float]]:
-    """Per district the share taking part by wave: of its places, or of its children where units are districts."""
+    """Per district the share taking part by wave: of its places, or of its children where units are districts.
+
+    A district that takes part in part has no wave of its own; its share stands under `_IN_PART`.
+    """
     shares: dict[str, dict[int, float]] = {}
     sizes: dict[str, int] = {}
     for row in found:
         key = text(row["kreis"]) or text(row["unit"])[:5]
         sizes[key] = sizes.get(key, 0) + 1
-        wave = whole(row["wave"])
+        wave = _IN_PART if text(row["role"]) == "partial" else whole(row["wave"])
         own = shares.setdefault(key, {})
         if wave is None or text(row["role"]) == "excluded":
             continue
@@ -50,7 +56,8 @@ def _squares(
         bottom = line + 0.96
         for wave, share in sorted(shares.get(key, {}).items()):
             top = bottom - 0.92 * min(share, 1.0)
-            parts.append({**place, "y": top, "y2": bottom, "wave": words("group.wave", wave=wave), "kreis": key})
+            name = words("map.partial") if wave == _IN_PART else words("group.wave", wave=wave)
+            parts.append({**place, "y": top, "y2": bottom, "wave": name, "kreis": key})
             bottom = top
         filled = 1 - (bottom - line - 0.04) / 0.92
         first = min(shares.get(key, {}), default=None)
@@ -74,6 +81,8 @@ def tile_map(found: list[Row], meta: ReportMeta, language: Language) -> alt.Laye
     parts, labels = _squares(found, meta, language)
     colours = {words("group.wave", wave=wave): colour for wave, colour in theme.wave_colours(meta.waves).items()}
     used = {part["wave"] for part in parts}
+    if words("map.partial") in used:
+        colours |= {words("map.partial"): _PARTIAL}
     colours |= {words("map.never"): _NEVER}
     if words("map.outside") in used:
         colours |= {words("map.outside"): _OUTSIDE}
