@@ -137,7 +137,8 @@ def estimate(
     estimator: Annotated[
         str,
         typer.Option(
-            help="callaway_santanna, sun_abraham, imputation, two_stage, etwfe, stacked, twfe, event_study or bacon."
+            help="callaway_santanna, sun_abraham, imputation, two_stage, etwfe, stacked, twfe, event_study, "
+            "bacon or synthetic_did."
         ),
     ] = "callaway_santanna",
     method: Annotated[str | None, typer.Option(help="Covariates by dr (default), ipw or reg.")] = None,

@@ -31,8 +31,9 @@ ESTIMATORS: Mapping[str, str] = {
     "twfe": "two_way_fixed_effects",
     "event_study": "event_study",
     "bacon": "bacon",
+    "synthetic_did": "synthetic_did",
 }
-NOT_BUILT = ("synthetic_did", "dose")
+NOT_BUILT = ("dose",)
 ERRORS: Mapping[str, Literal["analytic", "jackknife"]] = {
     "analytic": "analytic",
     "jackknife": "jackknife",
@@ -52,6 +53,7 @@ CHOICES: Mapping[str, Sequence[str]] = {
 }
 NEVER_WORDS = ("", "empty", "inf", "infinity", "none", "nan")
 WEIGHTED_COUNT = "n is not given: rows count by their weight"
+CELLS_ALIKE = ("bacon", "synthetic_did")
 ALIKE = "every pair of unit and period counts alike, whatever its number of rows"
 
 
@@ -95,8 +97,8 @@ def estimate(
         from kkz_eval.report.any_data import event_study_plot
         event_study_plot(estimate(frame, outcome="y", unit="id", period="year", cohort="first")).save("effects.svg")
 
-    estimator: callaway_santanna, sun_abraham, imputation, two_stage, etwfe, stacked, twfe, event_study or bacon; what
-    each estimates stands in its own module.
+    estimator: callaway_santanna, sun_abraham, imputation, two_stage, etwfe, stacked, twfe, event_study, bacon or
+    synthetic_did; what each estimates stands in its own module.
     method (dr): how callaway_santanna takes covariates; base (varying): its period of comparison before adoption.
     control: never_treated for callaway_santanna, else not_yet_treated, unless given.
     design: `panel`, one row per unit and period, weights and (for callaway_santanna) covariates constant per unit; or
@@ -151,8 +153,8 @@ def estimate(
         draws=draws,
         method=chosen,
     )
-    if estimator == "bacon" and design == "cross_section":
-        prepared = _alike(prepared, roles)
+    if estimator in CELLS_ALIKE and design == "cross_section":
+        prepared = _alike(prepared, roles, estimator)
     names = roles.covariates if prepared.covariates is not None else ()
     rows = run_specification(prepared.panel, specification, prepared.covariates, names)
     if inference in ("wild", "randomisation"):
@@ -236,12 +238,12 @@ def _resampled(
     return with_reassignment(rows, fit, draws=draws, seed=seed)
 
 
-def _alike(prepared: Prepared, roles: Roles) -> Prepared:
-    """The decomposition knows no numbers of children."""
+def _alike(prepared: Prepared, roles: Roles, estimator: str) -> Prepared:
+    """Estimators that know no numbers of children say so, and take no weights of children."""
     if not prepared.knows_children:
         raise EstimationError(
-            f"column {roles.weights} varies within units, and the decomposition bacon takes one weight per unit; give "
-            "such a column, or leave weights out."
+            f"column {roles.weights} varies within units, and {estimator} takes one weight per unit; give such "
+            "a column, or leave weights out."
         )
     return replace(prepared, notes=(*prepared.notes, ALIKE))
 

@@ -111,7 +111,8 @@ def _labels(frame: "pd.DataFrame", name: str) -> NDArray[np.int64]:
         )
     _, order = np.unique(np.array([str(label) for label in labels], dtype=np.str_), return_inverse=True)
     code = order.astype(np.int64) + 10 ** len(str(len(labels)))  # equal length: sorted as text as they are as numbers
-    return code[codes]
+    labelled: NDArray[np.int64] = code[codes]
+    return labelled
 
 
 def _numbers(frame: "pd.DataFrame", name: str) -> FloatArray:
@@ -200,8 +201,8 @@ def n_varying(rows: "pd.DataFrame", column: str, by: Sequence[str]) -> int:
 
 def group_numbers(rows: "pd.DataFrame", by: Sequence[str]) -> NDArray[np.int64]:
     """One number per unit, or per pair of unit and period."""
-    unit = rows["unit"].to_numpy(dtype=np.int64)
-    unit = unit - unit.min()
+    code = rows["unit"].to_numpy(dtype=np.int64)
+    unit: NDArray[np.int64] = code - code.min()
     if by == ("unit",):
         return unit
     period = rows["period"].to_numpy().astype(np.int64)

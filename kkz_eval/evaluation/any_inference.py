@@ -20,6 +20,7 @@ from kkz_eval.inference.wild import (
     wild_regression,
 )
 
+CALLAWAY = "callaway_santanna"
 REGRESSIONS = ("two_way_fixed_effects", "event_study")
 
 
@@ -45,7 +46,7 @@ def with_reassignment(rows: Sequence[Estimate], fit: Fit, *, draws: int, seed: i
     `callaway_santanna` without covariates on a complete panel.
     """
     place = _places(fit)
-    assigned = reassignments(fit, draws=draws, seed=seed, blocks=_blocks(fit))
+    assigned = reassignments(fit, draws=draws, seed=seed, blocks=_blocks(fit) if fit.estimator == CALLAWAY else None)
     chosen = [place[_key(row)] for row in rows if row.p_value is not None and _key(row) in place]
     p_values = dict(zip(chosen, placebo_test(fit, chosen, assigned).p_value.tolist(), strict=True))
     kind = "possible" if assigned.is_complete else "random"
@@ -92,8 +93,6 @@ def _bootstrapped(row: Estimate, test: WildTest, said: str, confidence_level: fl
 
 def _blocks(fit: Fit) -> NDArray[np.str_] | None:
     """Clusters as blocks when the units of every cluster adopt together."""
-    if "sample" not in fit.extra:
-        return None
     cohort, clusters = fit.extra["sample"].panel.cohort, fit.influence.clusters
     _, first, code = np.unique(clusters, return_index=True, return_inverse=True)
     return clusters if (cohort[first][code] == cohort).all() else None

@@ -10,7 +10,8 @@ import numpy as np
 
 from kkz_eval.errors import EstimationError
 from kkz_eval.estimators.result import Fit, FloatArray
-from kkz_eval.inference.wild import Multipliers, Scheme, WildTest, cluster_leverage, multipliers, wild_influence
+from kkz_eval.inference.wild import Multipliers, Scheme, WildTest, multipliers
+from kkz_eval.inference.wild_influence import cluster_leverage, wild_influence
 
 TIE = 1e-8
 """Draws smaller than an observed |t| by less than this share tie with it and count as at least as large."""

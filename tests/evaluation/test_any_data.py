@@ -198,8 +198,11 @@ def test_weights_of_children_count() -> None:
         for a, b in zip(once, doubled, strict=True):
             assert (a.aggregation, a.cohort, a.event_time) == (b.aggregation, b.cohort, b.event_time)
             assert a.estimate == pytest.approx(b.estimate, rel=1e-10, abs=1e-12)
-    with pytest.raises(EstimationError, match="column child varies within units"):
-        estimate(heavy, **ROLES, estimator="bacon", design="cross_section", weights="child")
+    for name in ("bacon", "synthetic_did"):
+        with pytest.raises(EstimationError, match="column child varies within units"):
+            estimate(heavy, **ROLES, estimator=name, design="cross_section", weights="child")
+        rows = estimate(heavy, **ROLES, estimator=name, design="cross_section")
+        assert all("every pair of unit and period counts alike" in row.note for row in rows)
 
 
 def test_multiplier_is_analytic_with_a_seeded_band() -> None:
@@ -242,8 +245,9 @@ def test_randomisation_gives_p_values() -> None:
     blocks = panel().assign(block=lambda f: f["place"] % 6)  # two blocks per cohort: 6!/(2!2!2!) = 90 ways
     (row,) = estimate(blocks, **ROLES, cluster="block", inference="randomisation", aggregate=["overall"])
     assert "90 possible placebo reassignments" in row.note
-    with pytest.raises(EstimationError, match="needs callaway_santanna"):
-        estimate(panel(), **ROLES, estimator="imputation", inference="randomisation")
+    for name in ("imputation", "synthetic_did", "twfe"):
+        with pytest.raises(EstimationError, match="needs callaway_santanna"):
+            estimate(panel(), **ROLES, estimator=name, inference="randomisation")
 
 
 def test_three_lines_from_data_to_a_picture() -> None:
@@ -328,7 +332,7 @@ BAD = {
         {"estimator": "sunabraham"},
         "estimator sunabraham is not known; the nearest is sun_abraham",
     ),
-    "not built": (panel(), {"estimator": "synthetic_did"}, "estimator synthetic_did is not built yet; choose one of"),
+    "not built": (panel(), {"estimator": "dose"}, "estimator dose is not built yet; choose one of"),
     "inference": (panel(), {"inference": "bootstrap"}, "inference bootstrap is not known; choose one of analytic"),
     "aggregate": (panel(), {"aggregate": ["dynamic"]}, "aggregate dynamic is not known"),
     "no such rows": (panel(), {"aggregate": ["event"], "estimator": "twfe"}, "twfe gives no rows of event"),

@@ -13,7 +13,8 @@ from kkz_eval.estimators.regression import two_way_fixed_effects
 from kkz_eval.estimators.result import EstimatorOptions, Fit
 from kkz_eval.inference.analytic import analytic
 from kkz_eval.inference.jackknife import jackknife
-from kkz_eval.inference.wild import WildTest, cluster_products, multipliers, wild_regression
+from kkz_eval.inference.wild import WildTest, multipliers
+from kkz_eval.inference.wild_regression import cluster_products, wild_regression
 
 LEVERAGE = {"1": "ordinary", "3": "jackknife"}
 N_CELLS, N_COLUMNS = 88, 19

@@ -12,7 +12,7 @@ from kkz_eval.estimators.callaway_santanna import callaway_santanna
 from kkz_eval.estimators.result import EstimatorOptions, FloatArray
 from kkz_eval.inference.many_outcomes import adjusted_p_values, joint_tests, romano_wolf
 from kkz_eval.inference.randomisation import placebo_test, reassignments
-from kkz_eval.inference.wild import wild_fit
+from kkz_eval.inference.wild_influence import wild_fit
 
 Simulated = Callable[..., pd.DataFrame]
 Cells = Callable[..., CellPanel]

@@ -12,16 +12,9 @@ from kkz_eval.estimators.callaway_santanna import callaway_santanna
 from kkz_eval.estimators.regression import event_study, two_way_fixed_effects
 from kkz_eval.estimators.result import EstimatorOptions, FloatArray
 from kkz_eval.inference.jackknife import jackknife
-from kkz_eval.inference.wild import (
-    POINTS,
-    ClusterProducts,
-    cluster_leverage,
-    cluster_products,
-    multipliers,
-    wild_fit,
-    wild_influence,
-    wild_regression,
-)
+from kkz_eval.inference.wild import POINTS, multipliers
+from kkz_eval.inference.wild_influence import cluster_leverage, wild_fit, wild_influence
+from kkz_eval.inference.wild_regression import ClusterProducts, cluster_products, wild_regression
 
 Simulated = Callable[..., pd.DataFrame]
 Cells = Callable[..., CellPanel]
@@ -77,15 +70,17 @@ def test_equals_regressions_on_bootstrapped_outcomes(cv3: bool, null: float) -> 
     assert test.p_value(null) == np.mean(np.abs(expected) >= abs(observed) * (1 - 1e-9))
 
 
-def test_influence_form_equals_the_regression_on_one_variable() -> None:
+@pytest.mark.parametrize("variance", ["ordinary", "jackknife"])
+def test_influence_form_equals_the_regression_on_one_variable(variance: str) -> None:
     cluster, x, y = small_regression(2, 1)
     products = products_of(cluster, x, y)
     draws = multipliers(6, draws=500, seed=3)
     assert not draws.is_complete
-    regression = wild_regression(products, np.array([1.0]), draws)
+    regression = wild_regression(products, np.array([1.0]), draws, variance=variance)
     gram = products.gram[:, 0, 0]
     scores = (products.moment[:, 0] - gram * regression.estimate) / gram.sum()
-    influence = wild_influence(scores, gram / gram.sum(), regression.estimate, draws)
+    influence = wild_influence(scores, gram / gram.sum(), regression.estimate, draws, variance=variance)
+    assert influence.std_error == pytest.approx(regression.std_error)
     for null in (-1.0, 0.0, 2.5):
         np.testing.assert_allclose(influence.t_star(null), regression.t_star(null), rtol=1e-9)
     np.testing.assert_allclose(influence.interval(), regression.interval(), rtol=1e-7)
@@ -145,6 +140,11 @@ def test_what_cannot_be_bootstrapped_says_so(simulated: Simulated, cells: Cells)
     (reference,) = fit.index(aggregation="event", event_time=-1)
     with pytest.raises(EstimationError, match="zero by construction"):
         wild_fit(fit, reference)
+    alone = callaway_santanna(
+        cells(simulated(7, n_units=12, cohorts=(2014, *[np.nan] * 11)), cluster=None), EstimatorOptions()
+    )
+    with pytest.raises(EstimationError, match="rests on one treated cluster"):
+        wild_fit(alone, alone.index(aggregation="overall")[0])
     cluster, x, y = small_regression(8, 1)
     with pytest.raises(EstimationError, match="for 5 clusters and the effect has 6"):
         wild_regression(products_of(cluster, x, y), np.array([1.0]), multipliers(5, draws=99, seed=1))
