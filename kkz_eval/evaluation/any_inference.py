@@ -11,14 +11,9 @@ from numpy.typing import NDArray
 
 from kkz_eval.estimators.result import Estimate, Fit
 from kkz_eval.inference.randomisation import placebo_test, reassignments
-from kkz_eval.inference.wild import (
-    WildTest,
-    cluster_leverage,
-    cluster_products,
-    multipliers,
-    wild_influence,
-    wild_regression,
-)
+from kkz_eval.inference.wild import WildTest, multipliers
+from kkz_eval.inference.wild_influence import cluster_leverage, wild_influence
+from kkz_eval.inference.wild_regression import cluster_products, wild_regression
 
 CALLAWAY = "callaway_santanna"
 REGRESSIONS = ("two_way_fixed_effects", "event_study")
