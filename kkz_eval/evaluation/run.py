@@ -15,7 +15,7 @@ import numpy as np
 from kkz_eval.cells.panel import CellPanel
 from kkz_eval.errors import EstimationError
 from kkz_eval.estimators.result import Estimate, FloatArray
-from kkz_eval.evaluation.specification import Specification, run_specification
+from kkz_eval.evaluation.specification import Specification, not_estimable, run_specification
 from kkz_eval.plan.model import Comparison, Estimator, Outcome, Plan
 from kkz_eval.warehouse import Column, read_frame, write_rows
 from kkz_eval.warehouse.build import fingerprints
@@ -129,7 +129,7 @@ def _one(
     names = comparison.covariates
     if names and specification.estimator == "callaway_santanna":
         reason = f"this estimator does not hold {', '.join(names)} constant here; see the regressions"
-        return [_not_estimable(outcome, specification, reason)]
+        return [not_estimable(outcome.name, specification, reason)]
     if comparison.region != "all":
         cells = cells[cells["region"] == comparison.region]
     if names:
@@ -142,22 +142,11 @@ def _one(
         panel = cell_panel(cells, outcome.name)
         rows = run_specification(panel, specification, _layers(cells, panel, names), names)
     except EstimationError as reason:
-        return [_not_estimable(outcome, specification, str(reason))]
+        return [not_estimable(outcome.name, specification, str(reason))]
     if not names:
         return rows
     known = f"only periods {panel.periods[0]} to {panel.periods[-1]}, in which {', '.join(names)} is known"
     return [replace(row, note="; ".join(part for part in (row.note, known) if part)) for row in rows]
-
-
-def _not_estimable(outcome: Outcome, specification: Specification, reason: str) -> Estimate:
-    return Estimate(
-        outcome=outcome.name,
-        comparison=specification.comparison,
-        estimator=specification.estimator,
-        aggregation="static" if specification.estimator == "two_way_fixed_effects" else "overall",
-        status="not estimable",
-        note=reason,
-    )
 
 
 def _layers(cells: "pd.DataFrame", panel: CellPanel, names: tuple[str, ...]) -> FloatArray | None:

@@ -118,7 +118,7 @@ def run_specification(
     try:
         fit = build(panel, specification.options(covariates, covariate_names))
     except EstimationError as reason:
-        return [_nothing(panel, specification, str(reason))]
+        return [not_estimable(panel.outcome, specification, str(reason))]
     uncertainty = uncertainty_of(fit, specification)
     rows = _rows(panel, specification, fit, uncertainty)
     if fit.index(aggregation="event"):
@@ -126,9 +126,10 @@ def run_specification(
     return rows
 
 
-def _nothing(panel: CellPanel, specification: Specification, reason: str) -> Estimate:
+def not_estimable(outcome: str, specification: Specification, reason: str) -> Estimate:
+    """The one row of a specification that cannot be estimated at all, with the reason in `note`."""
     return Estimate(
-        outcome=panel.outcome,
+        outcome=outcome,
         comparison=specification.comparison,
         estimator=specification.estimator,
         aggregation="static" if specification.estimator == "two_way_fixed_effects" else "overall",
