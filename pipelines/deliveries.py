@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from kkz_eval.intake.contract import SOURCES
+from kkz_eval.warehouse import PLAN_TABLES
 from pipelines.guard import guarded
 from pipelines.partitions import school_years
 from pipelines.resources import StudyResource
@@ -15,7 +16,6 @@ warnings.filterwarnings("ignore", message="Parameter `backfill_policy`", categor
 
 KEYS_OF_PLACES = [dg.AssetKey(["reference", "gemeinde"]), dg.AssetKey(["reference", "key_change"])]
 PLAN_KEY = dg.AssetKey(["plan", "study"])
-PLAN_TABLES = ("study", "outcome", "comparison", "wave", "excluded_unit", "excluded_period", "document")
 
 
 class RunSettings(dg.Config):

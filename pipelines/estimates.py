@@ -2,11 +2,10 @@
 
 import dagster as dg
 
-from kkz_eval.plan.model import Estimator
+from kkz_eval.plan.model import PLAN_ESTIMATORS, Estimator
 from pipelines.guard import guarded
 from pipelines.resources import StudyResource
 
-ESTIMATORS: tuple[Estimator, ...] = ("callaway_santanna", "event_study", "two_way_fixed_effects")
 INPUTS = [
     dg.AssetKey(["cells", "panel"]),
     dg.AssetKey(["cells", "adoption"]),
@@ -18,7 +17,7 @@ INPUTS = [
 
 def estimate_assets() -> list[dg.AssetsDefinition]:
     """All estimators of the project; one that the plan does not name leaves an empty table."""
-    return [_estimate_asset(name) for name in ESTIMATORS]
+    return [_estimate_asset(name) for name in PLAN_ESTIMATORS]
 
 
 def _estimate_asset(name: Estimator) -> dg.AssetsDefinition:

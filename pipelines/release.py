@@ -4,10 +4,10 @@ import base64
 
 import dagster as dg
 
+from kkz_eval.disclosure import RELEASED_TABLES, write_dictionary
+from kkz_eval.warehouse import read_catalog
 from pipelines.guard import guarded
 from pipelines.resources import StudyResource
-
-TABLES = ("participation", "coverage", "description", "exposure", "effects", "event_study", "group_time", "dictionary")
 
 
 def release_assets() -> list[dg.AssetsDefinition]:
@@ -21,17 +21,13 @@ def release_assets() -> list[dg.AssetsDefinition]:
     description="One row per released table and column: its meaning, from the headers of the SQL files.",
     kinds={"python", "duckdb"},
     tags={"sensitivity": "released"},
-    deps=[dg.AssetKey(["release", table]) for table in TABLES[:-1]],
+    deps=[dg.AssetKey(["release", table]) for table in RELEASED_TABLES[:-1]],
     pool="warehouse",
 )
 def dictionary(study: StudyResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Write the data dictionary."""
-    with guarded():
-        from kkz_eval.disclosure import write_dictionary  # noqa: PLC0415
-        from kkz_eval.warehouse import read_catalog  # noqa: PLC0415
-
-        with study.warehouse().connect() as connection:
-            n_rows = write_dictionary(connection, read_catalog())
+    with guarded(), study.warehouse().connect() as connection:
+        n_rows = write_dictionary(connection, read_catalog())
     return dg.MaterializeResult(metadata={"dagster/row_count": n_rows})
 
 
@@ -41,7 +37,7 @@ def dictionary(study: StudyResource) -> dg.MaterializeResult:  # type: ignore[ty
     description="Audited tables and the report, written as a numbered folder; pictures show released figures.",
     kinds={"python", "html"},
     tags={"sensitivity": "released"},
-    deps=[dg.AssetKey(["release", table]) for table in TABLES],
+    deps=[dg.AssetKey(["release", table]) for table in RELEASED_TABLES],
     pool="warehouse",
 )
 def report(study: StudyResource) -> dg.MaterializeResult:  # type: ignore[type-arg]

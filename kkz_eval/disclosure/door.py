@@ -3,14 +3,17 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import duckdb
-import pandas as pd
 
 from kkz_eval.errors import DisclosureError
 from kkz_eval.plan.model import Plan
 from kkz_eval.plan.read import plan_sha256
 from kkz_eval.warehouse import Column, SqlFile, read_frame, write_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 RELEASED_TABLES = (
     "participation", "coverage", "description", "exposure", "effects", "event_study", "group_time", "dictionary",
@@ -34,7 +37,7 @@ _DICTIONARY_GRAIN = "One row per released table and column: its meaning."
 class ReleasedTables:
     """Tables that have passed the door, by name, in a fixed order of rows. Only `open_door` makes them."""
 
-    frames: Mapping[str, pd.DataFrame]
+    frames: Mapping[str, "pd.DataFrame"]
     keys: Mapping[str, tuple[str, ...]]
     grains: Mapping[str, str]
 
@@ -78,11 +81,11 @@ def _check_inputs(file: SqlFile) -> None:
         )
 
 
-def _check_counts(file: SqlFile, frame: pd.DataFrame, threshold: int) -> None:
+def _check_counts(file: SqlFile, frame: "pd.DataFrame", threshold: int) -> None:
     for column in file.columns:
         if column.unit != "count":
             continue
-        counts = pd.to_numeric(frame[column.name], errors="coerce")
+        counts = frame[column.name].astype("Float64")
         n_small = int(((counts > 0) & (counts < threshold)).sum())
         if n_small:
             raise DisclosureError(
@@ -91,15 +94,15 @@ def _check_counts(file: SqlFile, frame: pd.DataFrame, threshold: int) -> None:
             )
 
 
-def _check_plan(file: SqlFile, frame: pd.DataFrame, plan: Plan) -> None:
+def _check_plan(file: SqlFile, frame: "pd.DataFrame", plan: Plan) -> None:
     """Estimates of another plan than the released one come from a run that was broken off or mixed with another."""
     if "plan_sha256" in frame and set(frame["plan_sha256"]) - {plan_sha256(plan)}:
         raise DisclosureError(f"{file.name}: some estimates were computed under another plan; run the whole job again.")
 
 
-def _check_finite(file: SqlFile, frame: pd.DataFrame) -> None:
+def _check_finite(file: SqlFile, frame: "pd.DataFrame") -> None:
     for column in file.columns:
-        if not pd.api.types.is_float_dtype(frame[column.name]):
+        if frame[column.name].dtype.kind != "f":
             continue
         n_infinite = sum(math.isinf(value) for value in frame[column.name].dropna())
         if n_infinite:

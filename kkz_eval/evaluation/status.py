@@ -11,11 +11,11 @@ from kkz_eval.evaluation.run import INPUTS, estimate_fingerprint
 from kkz_eval.intake.arrival import file_sha256
 from kkz_eval.intake.inbox import delivered_files
 from kkz_eval.plan import Plan, Study
+from kkz_eval.plan.model import PLAN_ESTIMATORS
 from kkz_eval.plan.read import plan_sha256
 from kkz_eval.warehouse import PLAN_TABLES, SqlFile
 from kkz_eval.warehouse.build import RecordedBuild, fingerprint_of, recorded_builds
 
-ESTIMATORS = ("callaway_santanna", "event_study", "two_way_fixed_effects")
 State = Literal["fresh", "stale", "missing"]
 
 
@@ -43,7 +43,7 @@ def study_status(
 def _steps(catalog: Mapping[str, SqlFile]) -> dict[str, SqlFile | None]:
     """Every table in building order; estimates have no SQL file and are computed from `INPUTS`."""
     reads = {name: set(file.reads) for name, file in catalog.items()}
-    reads |= {f"estimates.{estimator}": set(INPUTS) for estimator in ESTIMATORS}
+    reads |= {f"estimates.{estimator}": set(INPUTS) for estimator in PLAN_ESTIMATORS}
     order = TopologicalSorter({name: sorted(needed & reads.keys()) for name, needed in reads.items()}).static_order()
     return {name: catalog.get(name) for name in order}
 

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
@@ -13,6 +13,8 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 Source = Literal["school_entry_exam", "kita_attendance", "education", "official"]
 Role = Literal["primary", "secondary", "placebo"]
 Estimator = Literal["callaway_santanna", "event_study", "two_way_fixed_effects"]
+#: The estimators that a plan may name; each has a table of its own in schema estimates.
+PLAN_ESTIMATORS: tuple[Estimator, ...] = get_args(Estimator)
 
 #: 280 days.
 PREGNANCY_YEARS = 280 / 365.25
