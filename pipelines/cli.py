@@ -138,7 +138,7 @@ def estimate(
         str,
         typer.Option(
             help="callaway_santanna, sun_abraham, imputation, two_stage, etwfe, stacked, twfe, event_study, "
-            "bacon or synthetic_did."
+            "bacon, synthetic_did or dose."
         ),
     ] = "callaway_santanna",
     method: Annotated[str | None, typer.Option(help="Covariates by dr (default), ipw or reg.")] = None,
@@ -149,6 +149,7 @@ def estimate(
     base: Annotated[str | None, typer.Option(help="Base period: varying (default) or universal.")] = None,
     anticipation: Annotated[int, typer.Option(help="Periods before adoption that may be affected.")] = 0,
     covariates: Annotated[str, typer.Option(help="Columns held constant, separated by commas.")] = "",
+    dose: Annotated[str | None, typer.Option(help="Column of the dose (default of dose: periods treated).")] = None,
     cluster: Annotated[str | None, typer.Option(help="Column of the clusters (default: the unit).")] = None,
     weights: Annotated[str | None, typer.Option(help="Column of weights.")] = None,
     design: Annotated[str, typer.Option(help="panel or cross_section (one row per child).")] = "panel",
@@ -172,9 +173,9 @@ def estimate(
     need_writable(file, output)
     rows = estimate_file(
         file, outcome=outcome, unit=unit, period=period, cohort=cohort, never=never, estimator=estimator, method=method,
-        control=control, base=base, anticipation=anticipation, covariates=split_names(covariates), cluster=cluster,
-        weights=weights, design=design, unbalanced=unbalanced, aggregate=split_names(aggregate), inference=inference,
-        draws=draws, seed=seed,
+        control=control, base=base, anticipation=anticipation, covariates=split_names(covariates), dose=dose,
+        cluster=cluster, weights=weights, design=design, unbalanced=unbalanced, aggregate=split_names(aggregate),
+        inference=inference, draws=draws, seed=seed,
     )  # fmt: skip
     if output is None:
         typer.echo(as_text(rows, chosen), nl=False)

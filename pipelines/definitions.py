@@ -8,7 +8,7 @@ import dagster as dg
 from pipelines.automation import evaluation, new_files
 from pipelines.checks import check_definitions
 from pipelines.deliveries import delivery_assets
-from pipelines.estimates import estimate_assets
+from pipelines.estimates import made_assets
 from pipelines.release import release_assets
 from pipelines.resources import StudyResource
 from pipelines.tables import table_assets
@@ -17,7 +17,7 @@ from pipelines.tables import table_assets
 def build_definitions(study: StudyResource | None = None) -> dg.Definitions:
     """All definitions; tests hand in the study they work on."""
     return dg.Definitions(
-        assets=[*delivery_assets(), *table_assets(), *estimate_assets(), *release_assets()],
+        assets=[*delivery_assets(), *table_assets(), *made_assets(), *release_assets()],
         asset_checks=check_definitions(),
         jobs=[evaluation],
         sensors=[new_files],

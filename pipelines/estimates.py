@@ -1,42 +1,35 @@
-"""One asset per estimator: the plan's comparisons run over the cells. Formulas live in kkz_eval."""
+"""One asset per table that Python computes from cells. Formulas live in kkz_eval."""
 
 import dagster as dg
 
-from kkz_eval.plan.model import PLAN_ESTIMATORS, Estimator
+from kkz_eval.evaluation.made import MADE_TABLES, MadeTable, make_table
 from pipelines.guard import guarded
 from pipelines.resources import StudyResource
 
-INPUTS = [
-    dg.AssetKey(["cells", "panel"]),
-    dg.AssetKey(["cells", "adoption"]),
-    dg.AssetKey(["cells", "covariate"]),
-    dg.AssetKey(["reference", "exposure"]),
-    dg.AssetKey(["plan", "document"]),
-]
+
+def made_assets() -> list[dg.AssetsDefinition]:
+    """All estimators of the project, and what is computed from estimates; an estimator the plan leaves out is empty."""
+    return [_made_asset(table) for table in MADE_TABLES.values()]
 
 
-def estimate_assets() -> list[dg.AssetsDefinition]:
-    """All estimators of the project; one that the plan does not name leaves an empty table."""
-    return [_estimate_asset(name) for name in PLAN_ESTIMATORS]
+def _made_asset(table: MadeTable) -> dg.AssetsDefinition:
+    schema, name = table.name.split(".")
 
-
-def _estimate_asset(name: Estimator) -> dg.AssetsDefinition:
     @dg.asset(
-        key=["estimates", name],
-        deps=INPUTS,
-        group_name="estimates",
-        description=f"Estimates of {name.replace('_', ' ')}: one row per outcome, comparison and summary.",
+        key=[schema, name],
+        deps=[dg.AssetKey(read.split(".")) for read in table.reads],
+        group_name=schema,
+        description=table.grain,
         kinds={"python", "duckdb"},
         tags={"sensitivity": "cell"},
         pool="warehouse",
     )
-    def estimate(study: StudyResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    def made(study: StudyResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
         with guarded():
-            from kkz_eval.evaluation.run import estimate_all  # noqa: PLC0415  (statsmodels and pandas load late)
             from kkz_eval.warehouse import stored_plan  # noqa: PLC0415
 
             with study.warehouse().connect() as connection:
-                n_rows = estimate_all(connection, stored_plan(connection), name)
+                n_rows = make_table(connection, stored_plan(connection), table.name)
         return dg.MaterializeResult(metadata={"dagster/row_count": n_rows})
 
-    return estimate
+    return made

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RELEASED_TABLES = (
-    "participation", "coverage", "description", "exposure", "effects", "event_study", "group_time", "dictionary",
+    "participation", "coverage", "description", "exposure", "effects", "event_study", "group_time", "cross_check",
+    "detectability", "dose_response", "looks", "placebo_adoption", "early_signal", "cost", "dictionary",
 )  # fmt: skip
 
 #: What a file in sql/release may read. `cells.event_exposure` holds years under the programme only.

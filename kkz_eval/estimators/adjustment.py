@@ -60,6 +60,26 @@ def callaway_santanna_adjusted(panel: CellPanel, options: EstimatorOptions) -> F
     )
 
 
+def adjusted_cells(panel: CellPanel, fit: Fit) -> CellPanel:
+    """Cells whose means are less what composition explains by the fit's γ̂: ȳ − x̄γ̂.
+
+    `callaway_santanna` on them gives the adjusted effects with γ̂ as if it were known. Sums of squares are those of
+    y − x'γ̂ of children that count alike. Without covariates of children the cells are those of the panel.
+    """
+    if isinstance(panel, ProfilePanel):
+        panel = MomentPanel.from_profile_panel(panel)
+    if not isinstance(panel, MomentPanel) or not panel.covariate_names:
+        return panel.outcome_cells() if isinstance(panel, MomentPanel) else panel
+    cells = panel.outcome_cells()
+    means = np.stack([panel.covariate_cells(j).value for j in range(len(panel.covariate_names))], axis=2)
+    slope = fit.extra["slope"]
+    value = cells.value - means @ slope
+    # Σ(y − x'γ)² from the moments, so that what the children vary within cells stays known.
+    squares = panel.total_of_squares - 2 * panel.cross[..., 1:] @ slope
+    squares = squares + np.einsum("utij,i,j->ut", panel.moments[..., 1:, 1:], slope, slope)
+    return replace(cells, value=value, total=np.where(cells.n > 0, value * cells.n, 0.0), total_of_squares=squares)
+
+
 def _within_untreated(panel: MomentPanel, sample: Sample, options: EstimatorOptions) -> tuple[FloatArray, FloatArray]:
     """By unit of the sample: Σ over untreated periods of A (U, k, k) and b (U, k), around the means of the cells."""
     rows = np.searchsorted(panel.units, sample.panel.units)

@@ -132,6 +132,23 @@ def averages(weights: FloatArray, effect: FloatArray) -> FloatArray:
     return average
 
 
+def single_cluster_warnings(
+    cohort: FloatArray, cluster: NDArray[np.str_], effect_cohort: NDArray[np.int64], loading: FloatArray
+) -> list[str]:
+    """(P,) for averages over several cohorts of which some lie in one cluster: which; otherwise empty.
+
+    The effect of such a cohort does not vary between clusters, so that errors of the average leave its noise out.
+    cohort, cluster (U,) of the units; effect_cohort (K,); loading (P, K) of the effects in each parameter.
+    """
+    single = [g for g in np.unique(effect_cohort) if len(np.unique(cluster[cohort == g])) == 1]
+    warnings = []
+    for row in loading != 0:
+        cohorts = np.unique(effect_cohort[row])
+        alone = [str(g) for g in single if g in cohorts and len(cohorts) > 1]
+        warnings.append(f"cohort {', '.join(alone)} rests on one cluster" if alone else "")
+    return warnings
+
+
 def size_derivative(plan: AggregationPlan, size: FloatArray, effect: FloatArray) -> FloatArray:
     """Derivative (M, G) of each average with respect to the size (G,) of each cohort.
 

@@ -90,6 +90,8 @@ def _complete(panel: CellPanel, options: EstimatorOptions) -> tuple[CellPanel, s
     complete: NDArray[np.bool_] = np.asarray(np.isfinite(sample.value).all(axis=1))
     if not complete.all():
         note = "; ".join(filter(None, [note, f"{int((~complete).sum())} units with missing values left out"]))
+        if np.isinf(sample.cohort).any() and np.isfinite(sample.cohort[complete]).all():
+            note += ", all never-treated units among them"
     sample = sample.select(complete)
     treated = np.isfinite(sample.cohort)
     if not treated.any() or len(np.unique(sample.cohort)) < 2:

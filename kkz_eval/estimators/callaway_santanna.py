@@ -14,6 +14,7 @@ from kkz_eval.estimators.aggregation import (
     aggregation_weights,
     averages,
     plan_aggregations,
+    single_cluster_warnings,
     size_derivative,
 )
 from kkz_eval.estimators.child_covariance import child_covariance
@@ -73,6 +74,16 @@ def callaway_santanna(panel: CellPanel, options: EstimatorOptions) -> Fit:
     arms = build_arms(sample, pairs, options)
     effects = _effects(sample, pairs, arms, options)
     missing = panel.missing_note() if isinstance(panel, ProfilePanel | MomentPanel) else ""
+    return fit_of_effects(sample, pairs, arms, effects, options, missing)
+
+
+def fit_of_effects(
+    sample: Sample, pairs: Pairs, arms: Arms, effects: GroupTimeEffects, options: EstimatorOptions, missing: str = ""
+) -> Fit:
+    """Group-time effects, however they were estimated, with their averages and everything inference needs.
+
+    missing: in words, which children were left out for lack of covariates.
+    """
     sample = replace(sample, notes=tuple(note for note in (*sample.notes, missing, effects.note) if note))
     effect, influence = effects.effect, effects.influence
     effect = np.where(pairs.is_reference & np.isfinite(effect), 0.0, effect)
@@ -161,7 +172,7 @@ def _notes(
     sample: Sample, pairs: Pairs, arms: Arms, plan: AggregationPlan, loading: FloatArray, exists: BoolArray
 ) -> tuple[str, ...]:
     n_pairs = len(pairs.cohort)
-    single = [g for g in sample.cohorts if len(np.unique(sample.panel.cluster[sample.panel.cohort == g])) == 1]
+    alone = single_cluster_warnings(sample.panel.cohort, sample.panel.cluster, pairs.cohort, loading)
     notes = []
     for row, parameter in enumerate((*_group_time_parameters(sample, pairs), *plan.parameters)):
         enters = loading[row] != 0
@@ -170,9 +181,8 @@ def _notes(
             wanted = plan.member[row - n_pairs]
             if not exists[wanted].all():
                 parts.append(f"{int((wanted & ~exists).sum())} of {int(wanted.sum())} group-time effects do not exist")
-        alone = [str(g) for g in single if (pairs.cohort[enters] == g).any()]
-        if alone and len(np.unique(pairs.cohort[enters])) > 1:
-            parts.append(f"cohort {', '.join(alone)} rests on one cluster")
+        if alone[row]:
+            parts.append(alone[row])
         n_incomplete = int(arms.n_incomplete[enters].max(initial=0))
         if n_incomplete:
             parts.append(f"up to {n_incomplete} units without values in both periods left out")

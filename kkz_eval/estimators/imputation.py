@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from kkz_eval.cells.panel import CellPanel
 from kkz_eval.estimators.least_squares import (
     WithinDesign,
+    absorbed_covariates,
     reduced_without_each_cluster,
     small_sample_factor,
     solve,
@@ -42,10 +43,13 @@ def imputation(panel: CellPanel, options: EstimatorOptions) -> Fit:
     """
     sample = sample_of(panel, options)
     model = fit_untreated(sample, options)
+    absorbed = absorbed_covariates(model.design, options.covariate_names)
+    sample = replace(sample, note="; ".join(filter(None, [sample.note, absorbed])))
     n_lost = int((np.isfinite(sample.panel.cohort) & ~model.has_own).sum())
     if n_lost:
         lost = f"{n_lost} units without an untreated value left out"
-        sample = replace(sample, note="; ".join(filter(None, [sample.note, lost])))
+        size = sample.size * (model.has_own | np.isinf(sample.panel.cohort))
+        sample = replace(sample, size=size, note="; ".join(filter(None, [sample.note, lost])))
     treated = sample.event >= -options.anticipation
     cells = cells_of(sample, treated & model.has_own[:, None])
     effects = imputed_effects(model, sample, cells, conservative=True)

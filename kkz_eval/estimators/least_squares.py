@@ -113,6 +113,13 @@ def within_design(
     )
 
 
+def absorbed_covariates(design: WithinDesign, names: tuple[str, ...], *, first: int = 0) -> str:
+    """In words, which covariates the unit effects leave nothing of; their k columns start at regressor `first`."""
+    start = design.n_periods - 1 + first
+    absorbed = [name for j, name in enumerate(names) if not design.x[:, start + j].any()]
+    return f"covariate {', '.join(absorbed)} does not vary within units: not adjusted for" if absorbed else ""
+
+
 def period_dummies(panel: CellPanel) -> FloatArray:
     """(U, T, T−1) one column per period but the first."""
     dummies = np.zeros((*panel.value.shape, max(len(panel.periods) - 1, 0)))

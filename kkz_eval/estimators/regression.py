@@ -12,6 +12,7 @@ from kkz_eval.cells.panel import NEVER, CellPanel
 from kkz_eval.errors import EstimationError
 from kkz_eval.estimators.least_squares import (
     WithinDesign,
+    absorbed_covariates,
     small_sample_factor,
     solve,
     solve_without_each_cluster,
@@ -50,6 +51,7 @@ def two_way_fixed_effects(panel: CellPanel, options: EstimatorOptions) -> Fit:
     )
     terms = (Parameter("static"), *(Parameter("static", label=name) for name in options.covariate_names))
     cells = [adopted, *(keep for _ in options.covariate_names)]
+    note = "; ".join(filter(None, [note, absorbed_covariates(design, options.covariate_names, first=1)]))
     return _fit("two_way_fixed_effects", design, terms, cells, note)
 
 
@@ -84,6 +86,7 @@ def event_study(panel: CellPanel, options: EstimatorOptions) -> Fit:
         weighted=options.weighted,
         by_children=options.design == "cross_section",
     )
+    note = "; ".join(filter(None, [note, absorbed_covariates(design, options.covariate_names)]))
     keep = np.ones(event.shape, dtype=bool)
     terms = (
         *(Parameter("event", label=name) for name in options.covariate_names),

@@ -16,7 +16,7 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 Aggregation = Literal[
-    "group_time", "overall", "group", "calendar", "event", "fully_exposed", "static", "decomposition", "pretest"
+    "group_time", "overall", "group", "calendar", "event", "fully_exposed", "dose", "static", "decomposition", "pretest"
 ]
 Status = Literal["estimated", "not estimable"]
 ControlGroup = Literal["never_treated", "not_yet_treated"]
@@ -31,8 +31,9 @@ class Estimate:
 
     `overall` rows with `note` starting "mean of the …" are the overall of that aggregation; `static` is the one
     coefficient of two-way fixed effects; a `decomposition` row is a comparison of two cohorts behind it, `period` the
-    first treated period of the comparison cohort (None: never treated); a `pretest` row carries the F statistic in
-    `estimate`.
+    first treated period of the comparison cohort (None: never treated); a `dose` row is an effect per unit of dose or
+    the effect at some doses, which its note names first; a `pretest` row carries the F statistic in `estimate`.
+    `label` tells rows apart that share all of these: "overall" the mean of an aggregation, the name of a `dose` row.
     `n` counts the children in the treated cells of the row's own periods, None where unknown (official rates).
     A row without a standard error is `not estimable` unless it is the reference period (zero by construction).
     None stands for everything that does not exist; NaN never occurs.
@@ -45,6 +46,7 @@ class Estimate:
     cohort: int | None = None
     period: int | None = None
     event_time: int | None = None
+    label: str = ""
     estimate: float | None = None
     std_error: float | None = None
     df: float | None = None
@@ -82,6 +84,8 @@ class EstimatorOptions:
     `covariates` (units, periods, k) with `covariate_names` are held constant: extra regressors of the regressions; in
     `callaway_santanna` by `method`: doubly robust, inverse probability weighting, or regression adjustment.
     `influence_as_drdid` = False: analytic errors of `dr` in cross-sections from the exact derivative instead of R's.
+    `dose` (units, periods) of the panel is how much of the programme a unit had, 0 before adoption; without it
+    estimator `dose` counts periods since adoption. `dose_edges`: increasing upper ends of the bins of its curve.
 
     Raises EstimationError for unknown choices and negative anticipation.
     """
@@ -99,6 +103,8 @@ class EstimatorOptions:
     covariate_names: tuple[str, ...] = ()
     method: Method = "dr"
     influence_as_drdid: bool = True
+    dose: FloatArray | None = None
+    dose_edges: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         allowed = {"control_group": ControlGroup, "base_period": BasePeriod, "design": Design, "method": Method}

@@ -8,6 +8,7 @@ from kkz_eval.errors import EstimationError
 from kkz_eval.estimators.least_squares import (
     Reduced,
     WithinDesign,
+    absorbed_covariates,
     reduced_without_each_cluster,
     small_sample_factor,
     solve,
@@ -64,6 +65,9 @@ def saturated_fit(
         weighted=options.weighted,
         by_children=options.design == "cross_section",
     )
+    if moderators is None:
+        absorbed = absorbed_covariates(design, options.covariate_names)
+        sample = replace(sample, note="; ".join(filter(None, [sample.note, absorbed])))
     cells = replace(cells, mass=cells.mass * design.enters[:, cells.place])
     first = len(panel.periods) - 1 + sample.covariates.shape[2] + more.shape[2]
     return _fit(name, sample, cells, Saturated(design, is_reference, q, first), options, sentence)

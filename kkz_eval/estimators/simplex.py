@@ -8,6 +8,7 @@ from kkz_eval.estimators.result import FloatArray
 
 GAP = 1e-7
 """The certified distance to the optimum that is accepted, relative to the objective with equal weights."""
+MOST_STEPS = 50
 
 
 def simplex_weights(columns: FloatArray, target: FloatArray, ridge: float, *, intercept: bool) -> FloatArray:
@@ -25,18 +26,56 @@ def simplex_weights(columns: FloatArray, target: FloatArray, ridge: float, *, in
     size = float(np.linalg.norm(stacked @ equal))
     if k == 1 or not size > 0:
         return equal
-    system = np.vstack([stacked / size, np.ones(k)])
-    goal = np.zeros(len(system))
-    goal[-1] = 1.0
-    raw, _ = nnls(system, goal, maxiter=100 * k)
-    weights = np.asarray(raw / raw.sum(), dtype=np.float64)
-    gradient = stacked.T @ (stacked @ weights)
-    if 2 * float(weights @ gradient - gradient.min()) > GAP * size**2:
+    weights = _by_support(gaps / np.sqrt(max(n, 1)), ridge) if ridge > 0 and n < k else None
+    if weights is None or not _is_optimal(stacked, weights, size):  # a small ridge is too ill-conditioned for it
+        weights = _by_active_set(stacked / size)
+    if not _is_optimal(stacked, weights, size):
         raise EstimationError(
             f"weights of {k} units or periods could not be found to the optimum; check for values of very different "
             "size in the same outcome."
         )
     return weights
+
+
+def _is_optimal(stacked: FloatArray, weights: FloatArray, size: float) -> bool:
+    gradient = stacked.T @ (stacked @ weights)
+    return 2 * float(weights @ gradient - gradient.min()) <= GAP * size**2
+
+
+def _by_active_set(stacked: FloatArray) -> FloatArray:
+    k = stacked.shape[1]
+    system = np.vstack([stacked, np.ones(k)])
+    goal = np.zeros(len(system))
+    goal[-1] = 1.0
+    raw, _ = nnls(system, goal, maxiter=100 * k)
+    return np.asarray(raw / raw.sum(), dtype=np.float64)
+
+
+def _by_support(gaps: FloatArray, ridge: float) -> FloatArray | None:
+    """The same optimum where the ridge keeps most weights positive: start with all, drop the negative, check the rest.
+
+    gaps (n, k) with few rows, so that each step solves n equations only. None when no support settles.
+    """
+    n, k = gaps.shape
+    kept = np.ones(k, dtype=bool)
+    for _ in range(MOST_STEPS):
+        own = gaps[:, kept]
+        inner = np.linalg.solve(ridge**2 * np.eye(n) + own @ own.T, own.sum(axis=1))
+        ray = 1 - own.T @ inner
+        if (ray <= 0).any():
+            kept[np.flatnonzero(kept)[ray <= 0]] = False
+            if not kept.any():
+                return None
+            continue
+        weights = np.zeros(k)
+        weights[kept] = ray / ray.sum()
+        gradient = gaps.T @ (gaps @ weights) + ridge**2 * weights
+        level = float(weights @ gradient)
+        back = ~kept & (gradient < level * (1 - 1e-12))
+        if not back.any():
+            return weights
+        kept |= back
+    return None
 
 
 def simplex_objective(

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from kkz_eval.cells.panel import CellPanel
 from kkz_eval.errors import EstimationError
+from kkz_eval.estimators.aggregation import single_cluster_warnings
 from kkz_eval.estimators.group_time import (
     Arms,
     Pairs,
@@ -85,7 +86,7 @@ def stacked(panel: CellPanel, options: EstimatorOptions) -> Fit:
         n_children=_children(sample, pairs, arms, loading),
         is_reference=np.concatenate([reference, stack.events == stack.base, [False]]),
         reason=(*reason, *("no cohort of the stack has this effect" if np.isnan(a) else None for a in averages)),
-        notes=_notes(sample, stack, parameters),
+        notes=_notes(sample, stack, parameters, pairs, arms, loading),
         leave_out=lambda: _leave_out(sample, stack, pairs, arms),
         extra={"stack": stack, "pairs": pairs, "loading": loading},
     )
@@ -178,9 +179,17 @@ def _children(sample: Sample, pairs: Pairs, arms: Arms, loading: FloatArray) -> 
     return np.array([children[row].sum() for row in loading != 0])
 
 
-def _notes(sample: Sample, stack: Stack, parameters: tuple[Parameter, ...]) -> tuple[str, ...]:
-    said = "; ".join([*sample.notes, stack.note])
-    return tuple(f"{said}; {SENTENCE}" if p.aggregation == "overall" else said for p in parameters)
+def _notes(
+    sample: Sample, stack: Stack, parameters: tuple[Parameter, ...], pairs: Pairs, arms: Arms, loading: FloatArray
+) -> tuple[str, ...]:
+    alone = single_cluster_warnings(sample.panel.cohort, sample.panel.cluster, pairs.cohort, loading)
+    notes = []
+    for p, parameter in enumerate(parameters):
+        n_incomplete = int(arms.n_incomplete[loading[p] != 0].max(initial=0))
+        gap = f"up to {n_incomplete} units without values in both periods left out" if n_incomplete else ""
+        sentence = SENTENCE if parameter.aggregation == "overall" else ""
+        notes.append("; ".join(filter(None, [alone[p], gap, *sample.notes, stack.note, sentence])))
+    return tuple(notes)
 
 
 def _leave_out(sample: Sample, stack: Stack, pairs: Pairs, arms: Arms) -> FloatArray:

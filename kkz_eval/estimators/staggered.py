@@ -12,7 +12,12 @@ from numpy.typing import NDArray
 
 from kkz_eval.cells.panel import NEVER, CellPanel
 from kkz_eval.errors import EstimationError
-from kkz_eval.estimators.aggregation import OVERALL_NOTES, AggregationPlan, plan_aggregations
+from kkz_eval.estimators.aggregation import (
+    OVERALL_NOTES,
+    AggregationPlan,
+    plan_aggregations,
+    single_cluster_warnings,
+)
 from kkz_eval.estimators.regression import EXPLAINED, comparable, event_times
 from kkz_eval.estimators.result import (
     BoolArray,
@@ -187,6 +192,7 @@ def fit_of(
         influence[:, len(filled) :] += _share_influence(plan, cells, filled, exists, np.nan_to_num(means[0]))
     share = cells.mass / np.where(total > 0, total, 1.0)
     n_parameters = len(loading)
+    alone = single_cluster_warnings(sample.panel.cohort, sample.panel.cluster, cells.cohort, loading)
     parameters = (*_group_time_parameters(cells), *plan.parameters)
     return Fit(
         estimator=name,
@@ -198,7 +204,10 @@ def fit_of(
         n_children=_children(sample, cells, loading),
         is_reference=_references(effects.is_reference, loading),
         reason=(*effects.reason, *("no group-time effect to average" if np.isnan(a) else None for a in average)),
-        notes=tuple(_note(parameter, sample.note, sentence) for parameter in parameters),
+        notes=tuple(
+            _note(parameter, "; ".join(filter(None, [one, sample.note])), sentence)
+            for one, parameter in zip(alone, parameters, strict=True)
+        ),
         leave_out=lambda: _leave_out(sample, cells, effects, plan),
         variance_factor=variance_factor,
         analytic_df=None if df is None else np.full(n_parameters, df),

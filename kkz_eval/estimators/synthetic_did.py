@@ -19,6 +19,7 @@ from kkz_eval.estimators.aggregation import (
     aggregation_weights,
     averages,
     plan_aggregations,
+    single_cluster_warnings,
     size_derivative,
 )
 from kkz_eval.estimators.result import (
@@ -263,15 +264,13 @@ def _notes(
     sample: CellPanel, blocks: list[Block], plan: AggregationPlan, loading: FloatArray, note: str
 ) -> tuple[str, ...]:
     cohort = np.repeat([b.cohort for b in blocks], [len(b.after) for b in blocks])
-    single = [b.cohort for b in blocks if len(np.unique(sample.cluster[b.treated])) == 1]
-    notes = []
-    for row, parameter in zip(loading, (*_pairs(sample, blocks), *plan.parameters), strict=True):
-        enters = np.unique(cohort[row != 0])
-        alone = [str(g) for g in single if g in enters and len(enters) > 1]
-        parts = [OVERALL_NOTES[parameter.aggregation]] if parameter.label == "overall" else []
-        parts += [f"cohort {', '.join(alone)} rests on one cluster"] if alone else []
-        notes.append("; ".join([*parts, *filter(None, [note])]))
-    return tuple(notes)
+    alone = single_cluster_warnings(sample.cohort, sample.cluster, cohort, loading)
+    return tuple(
+        "; ".join(
+            filter(None, [OVERALL_NOTES[parameter.aggregation] if parameter.label == "overall" else "", one, note])
+        )
+        for one, parameter in zip(alone, (*_pairs(sample, blocks), *plan.parameters), strict=True)
+    )
 
 
 def _leave_out(panel: CellPanel, options: EstimatorOptions, parameters: tuple[Parameter, ...]) -> FloatArray:

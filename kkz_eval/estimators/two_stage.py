@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from kkz_eval.cells.panel import CellPanel
+from kkz_eval.estimators.least_squares import absorbed_covariates
 from kkz_eval.estimators.result import EstimatorOptions, Fit
 from kkz_eval.estimators.staggered import cells_of, fit_of, sample_of
 from kkz_eval.estimators.untreated import fit_untreated, imputed_effects
@@ -32,12 +33,14 @@ def two_stage(panel: CellPanel, options: EstimatorOptions) -> Fit:
     """
     sample = sample_of(panel, options)
     model = fit_untreated(sample, options)
+    absorbed = absorbed_covariates(model.design, options.covariate_names)
+    sample = replace(sample, note="; ".join(filter(None, [sample.note, absorbed])))
     cells = cells_of(sample, np.isfinite(sample.event) & model.has_own[:, None])
     effects = imputed_effects(model, sample, cells, conservative=False)
     n_lost = int((np.isfinite(sample.panel.cohort) & ~model.has_own).sum())
     if n_lost:
-        sample = replace(
-            sample, note="; ".join(filter(None, [sample.note, f"{n_lost} units without an untreated value left out"]))
-        )
+        lost = f"{n_lost} units without an untreated value left out"
+        size = sample.size * (model.has_own | np.isinf(sample.panel.cohort))
+        sample = replace(sample, size=size, note="; ".join(filter(None, [sample.note, lost])))
     fit = fit_of(NAME, sample, cells, effects, options, SENTENCE, shares_vary=True)
     return replace(fit, extra={**fit.extra, "model": model})

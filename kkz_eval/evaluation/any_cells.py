@@ -1,6 +1,6 @@
-"""Cells from checked rows of any data, in a panel or a repeated cross-section.
+"""Cells from the groups of any data, in a panel or a repeated cross-section.
 
-What belongs here: how rows become cells, weights and covariates. What does not: checks of rows (any_frame.py).
+What belongs here: how groups become cells, weights and covariates. What does not: checks of groups (any_frame.py).
 """
 
 from dataclasses import dataclass, replace
@@ -13,19 +13,19 @@ from kkz_eval.cells.panel import CellPanel, FloatArray
 from kkz_eval.cells.profiles import ProfilePanel
 from kkz_eval.errors import EstimationError
 from kkz_eval.estimators.result import ControlGroup, Design, Method
-from kkz_eval.evaluation.any_frame import Roles, SampleDesign, Unbalanced, checked_rows, group_numbers, n_varying
+from kkz_eval.evaluation.any_frame import Unbalanced, checked_rows, coded, dose_layer, n_varying
+from kkz_eval.evaluation.any_groups import WEIGHT_SUMS, Kept, Roles, SampleDesign, grouped
+from kkz_eval.warehouse import Rows
 
 if TYPE_CHECKING:
     import pandas as pd
-
-WEIGHT_SUMS = ("sum_w", "sum_ww", "sum_wy", "sum_wwy", "sum_wwyy")
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
     """Cells, covariates that the options of an estimator take (U, T, k), the design, and in words what was left out.
 
-    knows_children: False when `n` of the cells is a sum of weights.
+    knows_children: False when `n` of the cells is a sum of weights. dose (U, T): where a column of doses is named.
     """
 
     panel: CellPanel
@@ -33,10 +33,11 @@ class Prepared:
     design: Design
     notes: tuple[str, ...]
     knows_children: bool = True
+    dose: FloatArray | None = None
 
 
 def prepare(
-    frame: "pd.DataFrame",
+    rows: Rows,
     roles: Roles,
     *,
     design: SampleDesign,
@@ -45,112 +46,120 @@ def prepare(
     method: Method,
     control: ControlGroup,
 ) -> Prepared:
-    """Cells of the frame.
+    """Cells of the rows.
 
     by_profile: the estimator takes covariates of children (`callaway_santanna`); in a panel their covariates are then
     one value per unit. Raises EstimationError for everything that would change a result silently.
     """
-    rows, notes = checked_rows(frame, roles, design=design, unbalanced=unbalanced, control=control)
-    if design == "cross_section":
-        return _cross_section(rows, roles, notes, by_profile=by_profile, method=method)
+    kept = _kept(roles, design=design, by_profile=by_profile, method=method)
+    all_groups = coded(grouped(rows, roles, design=design, kept=kept), roles)
+    groups, notes = checked_rows(all_groups, roles, design=design, unbalanced=unbalanced, control=control)
+    if kept == "value":
+        prepared = _panel(groups, roles, by_profile=by_profile)
+    elif kept == "sums":
+        prepared = _sums(groups, roles)
+    else:
+        prepared = _of_children(groups, roles, kept)
+    dose = None if roles.dose is None else dose_layer(all_groups, roles, prepared.panel)
+    return replace(prepared, notes=tuple(notes), dose=dose)
+
+
+def _kept(roles: Roles, *, design: SampleDesign, by_profile: bool, method: Method) -> Kept:
+    """What the estimator needs of the rows. Regression on covariates needs their moments alone, of any kind."""
+    if design == "panel":
+        return "value"
+    if not by_profile or not (roles.covariates or roles.weights):
+        return "sums"
+    return "moments" if roles.covariates and method == "reg" else "profiles"
+
+
+def _panel(groups: "pd.DataFrame", roles: Roles, *, by_profile: bool) -> Prepared:
     if by_profile:
-        _need_constant_covariates(rows, roles)
-    panel = _cells(rows.assign(one=1.0, squares=rows["y"] ** 2), roles)
-    covariates = _layers(rows, roles, panel) if roles.covariates else None
-    is_balanced = len(rows) == rows["unit"].nunique() * rows["period"].nunique()
-    return Prepared(panel, covariates, "panel" if is_balanced else "unbalanced", tuple(notes))
+        _need_constant_covariates(groups, roles)
+    groups = groups.assign(total=groups["y"], squares=groups["y"] ** 2)
+    panel = CellPanel.from_frame(groups, roles.outcome, **_columns(roles, has_unit_weight=roles.weights is not None))
+    covariates = _layers(groups, roles, panel) if roles.covariates else None
+    is_balanced = len(groups) == groups["unit"].nunique() * groups["period"].nunique()
+    return Prepared(panel, covariates, "panel" if is_balanced else "unbalanced", ())
 
 
-def _cells(rows: "pd.DataFrame", roles: Roles) -> CellPanel:
-    return CellPanel.from_frame(
-        rows,
-        roles.outcome,
-        cluster=None if roles.cluster is None else "cluster",
-        weight=None if roles.weights is None else "weight",
-        n="one",
-        total="y",
-        total_of_squares="squares",
-    )
-
-
-def _need_constant_covariates(rows: "pd.DataFrame", roles: Roles) -> None:
-    for position, name in enumerate(roles.covariates):
-        if n := n_varying(rows, f"x{position}", ("unit",)):
-            raise EstimationError(
-                f"covariate {name} varies within {n} of {rows['unit'].nunique()} units; callaway_santanna needs one "
-                "value per unit in a panel: take its value before adoption."
-            )
-
-
-def _layers(rows: "pd.DataFrame", roles: Roles, panel: CellPanel) -> FloatArray:
-    """(U, T, k) covariates of the cells, zero where a cell has no row."""
-    layers = np.zeros((*panel.value.shape, len(roles.covariates)))
-    row = np.searchsorted(panel.units, rows["unit"].to_numpy().astype(np.str_))
-    column = np.searchsorted(panel.periods, rows["period"].to_numpy())
-    for position in range(len(roles.covariates)):
-        layers[row, column, position] = rows[f"x{position}"].to_numpy()
-    return layers
-
-
-def _cross_section(
-    rows: "pd.DataFrame", roles: Roles, notes: list[str], *, by_profile: bool, method: Method
-) -> Prepared:
-    names = {f"x{i}": name for i, name in enumerate(roles.covariates)}
-    varies = roles.weights is not None and n_varying(rows, "weight", ("unit",)) > 0
-    for_units: dict[str, Any] = {
+def _columns(roles: Roles, *, has_unit_weight: bool) -> dict[str, Any]:
+    return {
         "cluster": None if roles.cluster is None else "cluster",
-        "weight": None if roles.weights is None or varies else "weight",
+        "weight": "weight" if has_unit_weight else None,
         "n": "n",
         "total": "total",
         "total_of_squares": "squares",
     }
-    covariates = _constant_in_cells(rows, names) if names and not by_profile else None
-    taken = names if by_profile else {}
-    sums = _summed(rows, tuple(taken), weighted=varies)
-    if not taken and not varies:
-        panel = CellPanel.from_frame(sums, roles.outcome, **for_units)
-        layers = None if covariates is None else _layers(covariates, roles, panel)
-        return Prepared(panel, layers, "cross_section", tuple(notes))
-    profiles = ProfilePanel.from_profiles(
-        sums, roles.outcome, tuple(taken), weight_sums=WEIGHT_SUMS if varies else None, **for_units
-    )
-    profiles = replace(profiles, covariate_names=tuple(taken.values()))
-    if not by_profile:  # regressions of cell means: a child counts by its weight
-        weighted = MomentPanel.from_profile_panel(profiles).outcome_cells()
-        layers = None if covariates is None else _layers(covariates, roles, weighted)
-        return Prepared(weighted, layers, "cross_section", tuple(notes), knows_children=False)
-    panel = MomentPanel.from_profile_panel(profiles) if names and method == "reg" else profiles
-    return Prepared(panel, None, "cross_section", tuple(notes))
 
 
-def _summed(rows: "pd.DataFrame", covariates: tuple[str, ...], *, weighted: bool) -> "pd.DataFrame":
-    """One row per unit, period and profile of covariates, with the sums that `ProfilePanel.from_profiles` reads."""
-    y = rows["y"].to_numpy()
-    w = rows["weight"].to_numpy() if weighted else np.ones(0)
-    x = [rows[name].to_numpy() for name in covariates]
-    keys = [*x[::-1], group_numbers(rows, ("unit", "period"))]
-    order = np.lexsort((*([w] if weighted else []), y, *keys))  # order of rows must not move the last bit
-    change = np.zeros(len(order), dtype=bool)
-    change[0] = True
-    for key in keys:
-        change[1:] |= key[order[1:]] != key[order[:-1]]
-    start = np.flatnonzero(change)
-
-    def total(values: FloatArray) -> FloatArray:
-        return np.asarray(np.add.reduceat(values[order], start), dtype=np.float64)
-
-    sums = rows.iloc[order[start]].reset_index(drop=True)
-    added = {"n": np.diff(np.append(start, len(order))), "total": total(y), "squares": total(y**2)}
-    if weighted:
-        added |= dict(zip(WEIGHT_SUMS, map(total, (w, w**2, w * y, w**2 * y, w**2 * y**2)), strict=True))
-    return sums.assign(**added)
+def _need_constant_covariates(groups: "pd.DataFrame", roles: Roles) -> None:
+    for position, name in enumerate(roles.covariates):
+        if n := n_varying(groups, f"x{position}"):
+            raise EstimationError(
+                f"covariate {name} varies within {n} of {groups['unit'].nunique()} units; callaway_santanna needs one "
+                "value per unit in a panel: take its value before adoption."
+            )
 
 
-def _constant_in_cells(rows: "pd.DataFrame", names: dict[str, str]) -> "pd.DataFrame":
-    for column, name in names.items():
-        if n := n_varying(rows, column, ("unit", "period")):
+def _layers(groups: "pd.DataFrame", roles: Roles, panel: CellPanel) -> FloatArray:
+    """(U, T, k) covariates of the cells, zero where a cell has no row."""
+    layers = np.zeros((*panel.value.shape, len(roles.covariates)))
+    row = np.searchsorted(panel.units, groups["unit"].to_numpy().astype(np.str_))
+    column = np.searchsorted(panel.periods, groups["period"].to_numpy())
+    for position in range(len(roles.covariates)):
+        layers[row, column, position] = groups[f"x{position}"].to_numpy()
+    return layers
+
+
+def _sums(groups: "pd.DataFrame", roles: Roles) -> Prepared:
+    """Cells for regressions of cell means, in which a child counts by its weight if weights vary within units."""
+    for position, name in enumerate(roles.covariates):
+        if n := int((groups[f"x{position}"] < groups[f"x{position}_high"]).sum()):
             raise EstimationError(
                 f"covariate {name} varies within {n} pairs of unit and period; in design cross_section only "
                 "callaway_santanna takes covariates of single rows: use it, or give the mean of each pair."
             )
-    return rows.drop_duplicates(["unit", "period"])
+    varies = _varies(groups, roles)
+    columns = _columns(roles, has_unit_weight=roles.weights is not None and not varies)
+    panel = CellPanel.from_frame(groups, roles.outcome, **columns)
+    if varies:
+        whole = ProfilePanel.from_profiles(groups, roles.outcome, (), weight_sums=WEIGHT_SUMS, **columns)
+        panel = MomentPanel.from_profile_panel(whole).outcome_cells()
+    covariates = _layers(groups, roles, panel) if roles.covariates else None
+    return Prepared(panel, covariates, "cross_section", (), knows_children=not varies)
+
+
+def _of_children(groups: "pd.DataFrame", roles: Roles, kept: Kept) -> Prepared:
+    """Cells that know the covariates and weights of their children."""
+    varies = _varies(groups, roles)
+    columns = _columns(roles, has_unit_weight=roles.weights is not None and not varies)
+    if kept == "moments":
+        return Prepared(_moments(groups, roles, columns, varies=varies), None, "cross_section", ())
+    if not roles.covariates and not varies:
+        return Prepared(CellPanel.from_frame(groups, roles.outcome, **columns), None, "cross_section", ())
+    names = [f"x{position}" for position in range(len(roles.covariates))]
+    weight_sums = WEIGHT_SUMS if varies else None
+    panel = ProfilePanel.from_profiles(groups, roles.outcome, names, weight_sums=weight_sums, **columns)
+    return Prepared(replace(panel, covariate_names=roles.covariates), None, "cross_section", ())
+
+
+def _varies(groups: "pd.DataFrame", roles: Roles) -> bool:
+    return roles.weights is not None and n_varying(groups, "weight") > 0
+
+
+def _moments(groups: "pd.DataFrame", roles: Roles, columns: dict[str, Any], *, varies: bool) -> MomentPanel:
+    x = {name: f"m{i}" for i, name in enumerate(roles.covariates)}
+    pairs = [(i, j) for i in range(len(x)) for j in range(i, len(x))]
+    xx = {(roles.covariates[i], roles.covariates[j]): f"m{i}_{j}" for i, j in pairs}
+    xy = {name: f"m{i}_y" for i, name in enumerate(roles.covariates)}
+    if roles.weights is not None and not varies:  # one weight per unit stands beside the moments, not in them
+        plain = [*x.values(), *xx.values(), *xy.values()]
+        groups = groups.assign(**{name: groups[name] / groups["weight"] for name in plain})
+    panel = MomentPanel.from_moments(groups, roles.outcome, x, xx, xy, **columns)
+    if not varies:
+        return panel
+    whole = ProfilePanel.from_profiles(groups, roles.outcome, (), weight_sums=WEIGHT_SUMS, **columns)
+    moments, cross = panel.moments.copy(), panel.cross.copy()
+    moments[..., 0, 0], cross[..., 0] = whole.child_sums()
+    return replace(panel, moments=moments, cross=cross, value=whole.value)

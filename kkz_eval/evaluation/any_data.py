@@ -6,16 +6,18 @@ What belongs here: the words of the command and what they mean. What does not: c
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from kkz_eval.errors import EstimationError
 from kkz_eval.estimators.registry import estimator as registered
-from kkz_eval.estimators.result import BasePeriod, ControlGroup, Estimate, Method
+from kkz_eval.estimators.result import BasePeriod, ControlGroup, Estimate, Fit, Method
 from kkz_eval.evaluation.any_cells import Prepared, prepare
-from kkz_eval.evaluation.any_frame import Roles, SampleDesign, Unbalanced
+from kkz_eval.evaluation.any_children import child_estimates, fit_children, needs_passes
+from kkz_eval.evaluation.any_frame import Unbalanced
+from kkz_eval.evaluation.any_groups import Roles, SampleDesign
 from kkz_eval.evaluation.any_inference import with_reassignment, with_wild
 from kkz_eval.evaluation.specification import Specification, run_specification
-from kkz_eval.warehouse import ColumnKind, nearest, read_table_file
+from kkz_eval.warehouse import Relation, nearest, open_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,8 +34,8 @@ ESTIMATORS: Mapping[str, str] = {
     "event_study": "event_study",
     "bacon": "bacon",
     "synthetic_did": "synthetic_did",
+    "dose": "dose",
 }
-NOT_BUILT = ("dose",)
 ERRORS: Mapping[str, Literal["analytic", "jackknife"]] = {
     "analytic": "analytic",
     "jackknife": "jackknife",
@@ -41,7 +43,7 @@ ERRORS: Mapping[str, Literal["analytic", "jackknife"]] = {
     "wild": "analytic",
     "randomisation": "analytic",
 }
-AGGREGATIONS = ("group_time", "overall", "group", "calendar", "event", "static", "decomposition", "pretest")
+AGGREGATIONS = ("group_time", "overall", "group", "calendar", "event", "static", "dose", "decomposition", "pretest")
 CHOICES: Mapping[str, Sequence[str]] = {
     "estimator": (*ESTIMATORS,),
     "method": ("dr", "ipw", "reg"),
@@ -57,15 +59,8 @@ CELLS_ALIKE = ("bacon", "synthetic_did")
 ALIKE = "every pair of unit and period counts alike, whatever its number of rows"
 
 
-class Relation(Protocol):
-    """What a DuckDB relation and a query's result have in common."""
-
-    def df(self) -> "pd.DataFrame":
-        """The rows as a frame."""
-
-
 def estimate(
-    frame: "pd.DataFrame | Relation",
+    frame: "pd.DataFrame | Relation | str",
     *,
     outcome: str,
     unit: str,
@@ -78,6 +73,7 @@ def estimate(
     base: str | None = None,
     anticipation: int = 0,
     covariates: Sequence[str] = (),
+    dose: str | None = None,
     cluster: str | None = None,
     weights: str | None = None,
     design: str = "panel",
@@ -90,6 +86,9 @@ def estimate(
 ) -> list[Estimate]:
     """Effects of a staggered treatment, from a frame with one row per unit and period, or per child.
 
+    frame: a frame, a DuckDB relation, or a file as in `estimate_file`. The database reduces the rows to cells, so that
+    memory does not grow with their number.
+
     outcome, unit, period, cohort name columns; cohort holds the unit's first treated period, and empty, inf or `never`
     (default 0; None or "inf": nothing else) for units never treated. Three lines to a picture::
 
@@ -97,16 +96,20 @@ def estimate(
         from kkz_eval.report.any_data import event_study_plot
         event_study_plot(estimate(frame, outcome="y", unit="id", period="year", cohort="first")).save("effects.svg")
 
-    estimator: callaway_santanna, sun_abraham, imputation, two_stage, etwfe, stacked, twfe, event_study, bacon or
-    synthetic_did; what each estimates stands in its own module.
+    estimator: callaway_santanna, sun_abraham, imputation, two_stage, etwfe, stacked, twfe, event_study, bacon,
+    synthetic_did or dose; what each estimates stands in its own module.
+    dose: column of how much of the programme a unit had in a period (0 or empty before its cohort begins), for
+    estimator dose; without it dose counts periods since adoption.
     method (dr): how callaway_santanna takes covariates; base (varying): its period of comparison before adoption.
     control: never_treated for callaway_santanna, else not_yet_treated, unless given.
     design: `panel`, one row per unit and period, weights and (for callaway_santanna) covariates constant per unit; or
-    `cross_section`, one row per child, weights and covariates of the child.
+    `cross_section`, one row per child, weights and covariates of the child. Covariates with more than 20 000
+    combinations of values are taken by passes over the rows in the database; method dr and ipw then have no jackknife.
     unbalanced, in a panel: `balance` leaves out units without a row in every period; `keep` takes every row as an
     observation. These are the two conventions of R did (allow_unbalanced_panel).
     cluster (default: unit): within which errors may be dependent.
-    aggregate: only these kinds of rows: group_time, overall, group, calendar, event, static, decomposition, pretest.
+    aggregate: only these kinds of rows: group_time, overall, group, calendar, event, static, dose, decomposition,
+    pretest.
     inference: `jackknife` leaves out one cluster at a time; `analytic` takes influence functions; `multiplier` is
     analytic too, and is the word for the simultaneous band from `draws` random multipliers, which every kind gives for
     event times; `wild` is the wild cluster bootstrap with the null imposed, for p-values and intervals; `randomisation`
@@ -125,40 +128,52 @@ def estimate(
         "unbalanced": unbalanced, "inference": inference,
     }  # fmt: skip
     _check_choices(given, aggregate, anticipation, draws)
+    if dose is not None and estimator != "dose":
+        raise EstimationError(f"dose belongs to estimator dose; leave it out with estimator {estimator}.")
     is_callaway = estimator == "callaway_santanna"
     controls = cast(ControlGroup, control or ("never_treated" if is_callaway else "not_yet_treated"))
     chosen = cast(Method, method or "dr")
     roles = Roles(
-        outcome, unit, period, cohort, None if cluster == unit else cluster, weights, tuple(covariates), _never(never)
-    )
-    prepared = prepare(
-        _frame_of(frame),
-        roles,
-        design=cast(SampleDesign, design),
-        unbalanced=cast(Unbalanced, unbalanced),
-        by_profile=is_callaway,
-        method=chosen,
-        control=controls,
-    )
-    specification = Specification(
-        comparison="data",
-        estimator=ESTIMATORS[estimator],
-        control_group=controls,
-        base_period=cast(BasePeriod, base or "varying"),
-        anticipation=anticipation,
-        design=prepared.design,
-        inference=ERRORS[inference],
-        confidence_level=confidence_level,
-        seed=seed,
-        draws=draws,
-        method=chosen,
-    )
+        outcome, unit, period, cohort, None if cluster == unit else cluster, weights, tuple(covariates), _never(never),
+        dose,
+    )  # fmt: skip
+    with open_rows(frame, roles.kinds) as data:
+        many = needs_passes(data, roles, design=cast(SampleDesign, design), by_profile=is_callaway, method=chosen)
+        database = data.connection if many else None
+        prepared = prepare(
+            data,
+            roles,
+            design=cast(SampleDesign, design),
+            unbalanced=cast(Unbalanced, unbalanced),
+            by_profile=is_callaway,
+            method=chosen if database is None else "reg",  # its moments suffice for the checks
+            control=controls,
+        )
+        specification = Specification(
+            comparison="data",
+            estimator=ESTIMATORS[estimator],
+            control_group=controls,
+            base_period=cast(BasePeriod, base or "varying"),
+            anticipation=anticipation,
+            design=prepared.design,
+            inference=ERRORS[inference],
+            confidence_level=confidence_level,
+            seed=seed,
+            draws=draws,
+            method=chosen,
+        )
+        fit = None if database is None else fit_children(data, database, roles, specification)
     if estimator in CELLS_ALIKE and design == "cross_section":
         prepared = _alike(prepared, roles, estimator)
     names = roles.covariates if prepared.covariates is not None else ()
-    rows = run_specification(prepared.panel, specification, prepared.covariates, names)
-    if inference in ("wild", "randomisation"):
-        rows = _resampled(rows, prepared, specification, names, inference)
+    if fit is not None:
+        rows = child_estimates(fit, specification)
+    else:
+        rows = run_specification(prepared.panel, specification, prepared.covariates, names, prepared.dose)
+    if inference in ("wild", "randomisation") and any(row.estimate is not None for row in rows):
+        options = specification.options(prepared.covariates, names, prepared.dose)
+        fit = fit or registered(specification.estimator)(prepared.panel, options)
+        rows = _resampled(rows, fit, specification, inference)
     return [_as_asked(row, estimator, prepared) for row in _selected(rows, estimator, aggregate)]
 
 
@@ -167,11 +182,7 @@ def estimate_file(source: str, **options: Any) -> list[Estimate]:
 
     Raises EstimationError and WarehouseError, one sentence, for files, columns and rows that do not fit.
     """
-    numbers = [options.get(name) for name in ("outcome", "period", "cohort", "weights")]
-    kinds: dict[str | None, ColumnKind] = {}
-    kinds |= dict.fromkeys([*numbers, *(options.get("covariates") or ())], "number")
-    kinds |= dict.fromkeys([options["unit"], options.get("cluster")], "label")
-    return estimate(read_table_file(source, {name: kind for name, kind in kinds.items() if name}), **options)
+    return estimate(source, **options)
 
 
 def split_names(text: str) -> tuple[str, ...]:
@@ -194,8 +205,6 @@ def _check_choices(given: Mapping[str, str | None], aggregate: Sequence[str], an
     for option, value in given.items():
         if value is None:
             continue
-        if value in NOT_BUILT:
-            raise EstimationError(f"{option} {value} is not built yet; choose one of {', '.join(CHOICES[option])}.")
         if value not in CHOICES[option]:
             raise EstimationError(f"{option} {value} is not known; {nearest(value, CHOICES[option])}")
     for value in aggregate:
@@ -220,18 +229,7 @@ def _never(value: float | str | None) -> float | None:
         raise EstimationError(f"never {value} is no number; give a number, empty or inf.") from None
 
 
-def _frame_of(frame: "pd.DataFrame | Relation") -> "pd.DataFrame":
-    import pandas as pd  # noqa: PLC0415  (pandas is slow to import)
-
-    return frame if isinstance(frame, pd.DataFrame) else frame.df()
-
-
-def _resampled(
-    rows: list[Estimate], prepared: Prepared, specification: Specification, names: tuple[str, ...], inference: str
-) -> list[Estimate]:
-    if all(row.estimate is None for row in rows):
-        return rows
-    fit = registered(specification.estimator)(prepared.panel, specification.options(prepared.covariates, names))
+def _resampled(rows: list[Estimate], fit: Fit, specification: Specification, inference: str) -> list[Estimate]:
     draws, seed = specification.draws, specification.seed
     if inference == "wild":
         return with_wild(rows, fit, confidence_level=specification.confidence_level, draws=draws, seed=seed)

@@ -1,61 +1,31 @@
-"""A frame of anyone's making, checked; what was left out is counted in words.
+"""Groups of rows of anyone's making, checked; what was left out is counted in words.
 
-What belongs here: rules about columns and rows. What does not: cells (any_cells.py), estimators, files.
+What belongs here: rules about columns and rows. What does not: SQL (any_groups.py), cells (any_cells.py), estimators.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kkz_eval.cells.panel import NEVER, FloatArray
+from kkz_eval.cells.panel import CellPanel, FloatArray
 from kkz_eval.errors import EstimationError
 from kkz_eval.estimators.result import ControlGroup
-from kkz_eval.warehouse import nearest
+from kkz_eval.evaluation.any_groups import Roles, SampleDesign
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Unbalanced = Literal["keep", "balance"]
-SampleDesign = Literal["panel", "cross_section"]
-
-
-@dataclass(frozen=True)
-class Roles:
-    """Which column is what. `never`: the cohort of never-treated units besides empty and infinite ones."""
-
-    outcome: str
-    unit: str
-    period: str
-    cohort: str
-    cluster: str | None = None
-    weights: str | None = None
-    covariates: tuple[str, ...] = ()
-    never: float | None = 0.0
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """All columns named, each once."""
-        named = (self.outcome, self.unit, self.period, self.cohort, self.cluster, self.weights, *self.covariates)
-        return tuple(dict.fromkeys(name for name in named if name is not None))
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Columns whose values are names, not numbers."""
-        return tuple(name for name in (self.unit, self.cluster) if name is not None)
 
 
 def checked_rows(
-    frame: "pd.DataFrame", roles: Roles, *, design: SampleDesign, unbalanced: Unbalanced, control: ControlGroup
+    rows: "pd.DataFrame", roles: Roles, *, design: SampleDesign, unbalanced: Unbalanced, control: ControlGroup
 ) -> tuple["pd.DataFrame", list[str]]:
-    """Rows by role, complete and comparable, and in words what was left out.
+    """The groups of `coded` that are complete and comparable, and in words what was left out.
 
-    Columns: unit, cluster (numbers in the order of the labels' text), period, cohort (inf: never), y, weight, x0, x1, …
     Raises EstimationError for everything that would change a result silently.
     """
-    rows = _read(frame, roles)
     _check_units(rows, roles, design)
     notes = _cohort_notes(rows)
     rows, left_out = _complete_rows(rows, roles)
@@ -67,47 +37,53 @@ def checked_rows(
     return rows, notes + _gap_notes(rows, roles)
 
 
-def _read(frame: "pd.DataFrame", roles: Roles) -> "pd.DataFrame":
-    """The columns by role: unit and cluster as text, all others as numbers; cohort infinite for never treated."""
-    import pandas as pd  # noqa: PLC0415  (pandas is slow to import)
+def coded(groups: "pd.DataFrame", roles: Roles) -> "pd.DataFrame":
+    """Groups (`any_groups.grouped`) in one order, unit and cluster as numbers in the order of the labels' text.
 
-    names = [str(name) for name in frame.columns]
-    for name in roles.columns:
-        if names.count(name) != 1:
-            raise EstimationError(
-                f"column {name} occurs {names.count(name)} times; rename all but one."
-                if name in names
-                else f"there is no column {name}; {nearest(name, names)}"
-            )
-    if frame.empty:
-        raise EstimationError("the data have no rows; check the filter that made them.")
-    rows = pd.DataFrame({"unit": _labels(frame, roles.unit), "period": _numbers(frame, roles.period)})
-    whole = np.isfinite(rows["period"]) & (rows["period"] == rows["period"].round())
-    if not whole.all():
+    Raises EstimationError for empty labels, and periods and cohorts that are no periods.
+    """
+    rows = groups.assign(unit=_labels(groups, "unit", roles.unit))
+    period, n_all = rows["period"], rows["rows"].sum()
+    if n_bad := int(rows["rows"][~(np.isfinite(period) & (period == period.round()))].sum()):
         raise EstimationError(
-            f"column {roles.period} is empty or no whole number in {int((~whole).sum())} of {len(rows)} rows; number "
+            f"column {roles.period} is empty or no whole number in {n_bad} of {n_all} rows; number "
             "the periods 1, 2, 3 … or give years, and fill or remove these rows."
         )
-    rows["cohort"] = _first_periods(_numbers(frame, roles.cohort), rows["period"].to_numpy(), roles)
-    rows["y"] = _numbers(frame, roles.outcome)
+    _check_cohorts(rows, roles)
     if roles.cluster is not None:
-        rows["cluster"] = _labels(frame, roles.cluster)
-    if roles.weights is not None:
-        rows["weight"] = _numbers(frame, roles.weights)
-    for position, name in enumerate(roles.covariates):
-        rows[f"x{position}"] = _numbers(frame, name)
-    return rows
+        rows["cluster"] = _labels(groups, "cluster", roles.cluster)
+    covariates = [f"x{i}" for i in range(len(roles.covariates)) if f"x{i}" in rows]
+    return rows.sort_values(["unit", "period", *covariates], kind="stable", ignore_index=True)
 
 
-def _labels(frame: "pd.DataFrame", name: str) -> NDArray[np.int64]:
-    """Codes of the labels, in the order of their text; numbers are faster than text with millions of rows."""
+def dose_layer(rows: "pd.DataFrame", roles: Roles, panel: CellPanel) -> FloatArray:
+    """Doses (U, T) of the cells that were made from coded groups; NaN where the column is empty.
+
+    Raises EstimationError when a dose differs between rows of a unit and period.
+    """
+    labels = rows["unit"].to_numpy().astype(np.str_)
+    row = np.searchsorted(panel.units, labels).clip(max=len(panel.units) - 1)
+    column = np.searchsorted(panel.periods, rows["period"].to_numpy()).clip(max=len(panel.periods) - 1)
+    is_cell = (panel.units[row] == labels) & (panel.periods[column] == rows["period"].to_numpy())
+    varies = is_cell & (rows["dose"] != rows["dose_high"]).to_numpy() & rows["dose"].notna().to_numpy()
+    if varies.any():
+        raise EstimationError(
+            f"column {roles.dose} varies within {int(varies.sum())} pairs of {roles.unit} and {roles.period}; give "
+            "one dose per pair."
+        )
+    layer = np.full(panel.value.shape, np.nan)
+    layer[row[is_cell], column[is_cell]] = rows["dose"].to_numpy(dtype=np.float64)[is_cell]
+    return layer
+
+
+def _labels(groups: "pd.DataFrame", column: str, name: str) -> NDArray[np.int64]:
+    """Codes of the labels, in the order of their text; numbers are faster than text with millions of groups."""
     import pandas as pd  # noqa: PLC0415  (pandas is slow to import)
 
-    column: Any = frame[name]
-    codes, labels = pd.factorize(column)
-    if n_empty := int((codes < 0).sum()):
+    codes, labels = pd.factorize(groups[column])
+    if n_empty := int(groups["rows"][codes < 0].sum()):
         raise EstimationError(
-            f"column {name} is empty in {n_empty} of {len(column)} rows; fill it, or remove these rows."
+            f"column {name} is empty in {n_empty} of {groups['rows'].sum()} rows; fill it, or remove these rows."
         )
     _, order = np.unique(np.array([str(label) for label in labels], dtype=np.str_), return_inverse=True)
     code = order.astype(np.int64) + 10 ** len(str(len(labels)))  # equal length: sorted as text as they are as numbers
@@ -115,56 +91,21 @@ def _labels(frame: "pd.DataFrame", name: str) -> NDArray[np.int64]:
     return labelled
 
 
-def _numbers(frame: "pd.DataFrame", name: str) -> FloatArray:
-    import pandas as pd  # noqa: PLC0415  (pandas is slow to import)
-
-    column: Any = frame[name]
-    if pd.api.types.is_datetime64_any_dtype(column):
-        raise EstimationError(f"column {name} holds dates; give whole numbers, for example the year.")
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        column = column.astype(object)
-    values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    n_bad = int((np.isnan(values) & column.notna().to_numpy()).sum())
-    if n_bad:
+def _check_cohorts(rows: "pd.DataFrame", roles: Roles) -> None:
+    first, n_all = rows["cohort"], rows["rows"].sum()
+    if n_odd := int(rows["rows"][np.isfinite(first) & (first != first.round())].sum()):
         raise EstimationError(
-            f"column {name} holds text that is no number in {n_bad} of {len(values)} rows; convert it to numbers "
-            "(categories to columns of 0 and 1) and leave missing values empty."
+            f"column {roles.cohort} is no whole period in {n_odd} of {n_all} rows; give the unit's first treated "
+            "period."
         )
-    return np.asarray(values, dtype=np.float64)
-
-
-def _first_periods(cohort: FloatArray, period: FloatArray, roles: Roles) -> FloatArray:
-    never = roles.never
-    if never is not None and period.min() < never <= period.max() and (cohort == never).any():
+    if n_low := int(rows["rows"][first <= 0].sum()):
         raise EstimationError(
-            f"column {roles.cohort}: {never:g} may be a first treated period or mean never treated, as the periods run "
-            f"from {period.min():.0f} to {period.max():.0f}; name another value as never treated, or inf."
-        )
-    is_never = ~np.isfinite(cohort) if never is None else ~np.isfinite(cohort) | (cohort == never)
-    first: FloatArray = np.where(is_never, NEVER, cohort)
-    odd = np.isfinite(first) & (first != np.round(first))
-    if odd.any():
-        raise EstimationError(
-            f"column {roles.cohort} is no whole period in {int(odd.sum())} of {len(first)} rows; give the unit's "
-            "first treated period."
-        )
-    if low := int((first <= 0).sum()):
-        raise EstimationError(
-            f"column {roles.cohort} is 0 or negative in {low} of {len(first)} rows; name this value as never treated, "
+            f"column {roles.cohort} is 0 or negative in {n_low} of {n_all} rows; name this value as never treated, "
             "or number periods and cohorts from 1."
         )
-    return first
 
 
 def _check_units(rows: "pd.DataFrame", roles: Roles, design: SampleDesign) -> None:
-    if roles.weights is not None:
-        weight = rows["weight"]
-        n_bad = int((~np.isfinite(weight) | (weight <= 0)).sum())
-        if n_bad:
-            raise EstimationError(
-                f"column {roles.weights} is missing, infinite, zero or negative in {n_bad} of {len(rows)} rows; give "
-                "every row a positive weight, or remove these rows."
-            )
     fixed = {"cohort": roles.cohort, "cluster": roles.cluster}
     if design == "panel":
         fixed["weight"] = roles.weights
@@ -172,16 +113,17 @@ def _check_units(rows: "pd.DataFrame", roles: Roles, design: SampleDesign) -> No
         if name is not None:
             _need_constant(rows, role, name, roles)
     if design == "panel":
-        twice = rows.duplicated(["unit", "period"], keep="first")
+        twice = rows["rows"] > 1
         if twice.any():
             raise EstimationError(
-                f"{int(twice.sum())} of {len(rows)} rows repeat a pair of {roles.unit} and {roles.period}, in "
-                f"{rows.loc[twice, 'unit'].nunique()} units; keep one row per pair, or use design cross_section."
+                f"{int((rows['rows'] - 1).sum())} of {rows['rows'].sum()} rows repeat a pair of {roles.unit} and "
+                f"{roles.period}, in {rows.loc[twice, 'unit'].nunique()} units; keep one row per pair, or use design "
+                "cross_section."
             )
 
 
 def _need_constant(rows: "pd.DataFrame", role: str, name: str, roles: Roles) -> None:
-    n_bad = n_varying(rows, role, ("unit",))
+    n_bad = n_varying(rows, role)
     if n_bad:
         way = "use its value before adoption" if role == "weight" else "mend the data, or split the unit"
         raise EstimationError(
@@ -190,25 +132,11 @@ def _need_constant(rows: "pd.DataFrame", role: str, name: str, roles: Roles) -> 
         )
 
 
-def n_varying(rows: "pd.DataFrame", column: str, by: Sequence[str]) -> int:
-    """Number of groups with more than one value; the groups are numbered, the values not empty."""
-    values = rows[column].to_numpy()
-    group = group_numbers(rows, by)
-    first = np.zeros(int(group.max(initial=-1)) + 1)
-    first[group[::-1]] = values[::-1]
-    return len(np.unique(group[values != first[group]]))
-
-
-def group_numbers(rows: "pd.DataFrame", by: Sequence[str]) -> NDArray[np.int64]:
-    """One number per unit, or per pair of unit and period."""
-    code = rows["unit"].to_numpy(dtype=np.int64)
-    unit: NDArray[np.int64] = code - code.min()
-    if by == ("unit",):
-        return unit
-    period = rows["period"].to_numpy().astype(np.int64)
-    low, high = period.min(), period.max()
-    key: NDArray[np.int64] = unit * (high - low + 1) + period - low
-    return key
+def n_varying(rows: "pd.DataFrame", column: str) -> int:
+    """Number of units with more than one value, between groups or (`column`_high) within one."""
+    high = rows[f"{column}_high"] if f"{column}_high" in rows else rows[column]
+    by_unit = rows["unit"].to_numpy()
+    return int((rows[column].groupby(by_unit).min() < high.groupby(by_unit).max()).sum())
 
 
 def _cohort_notes(rows: "pd.DataFrame") -> list[str]:
@@ -218,19 +146,18 @@ def _cohort_notes(rows: "pd.DataFrame") -> list[str]:
 
 
 def _complete_rows(rows: "pd.DataFrame", roles: Roles) -> tuple["pd.DataFrame", list[str]]:
-    """Rows with outcome and covariates."""
+    """Groups with a row that has outcome and covariates."""
     notes = []
-    n_all, n_units = len(rows), rows["unit"].nunique()
-    values = {roles.outcome: "y", **{name: f"x{i}" for i, name in enumerate(roles.covariates)}}
-    for name, column in values.items():
-        if n_infinite := int(np.isinf(rows[column]).sum()):
-            raise EstimationError(f"column {name} is infinite in {n_infinite} of {n_all} rows; mend or empty them.")
-        n_empty = int(rows[column].isna().sum())
-        if n_empty == len(rows):
-            raise EstimationError(f"column {name} is empty in all {n_empty} rows that are left; fill it.")
-        if n_empty:
-            notes.append(f"{n_empty} of {n_all} rows left out because column {name} is empty")
-            rows = rows[rows[column].notna()]
+    n_all, n_units = rows["rows"].sum(), rows["unit"].nunique()
+    before = n_all
+    for i, name in enumerate((roles.outcome, *roles.covariates)):
+        n_left = rows[f"left{i}"].sum()
+        if before and not n_left:
+            raise EstimationError(f"column {name} is empty in all {before} rows that are left; fill it.")
+        if n_left < before:
+            notes.append(f"{before - n_left} of {n_all} rows left out because column {name} is empty")
+        before = n_left
+    rows = rows[rows["n"] > 0]
     if notes and (n_gone := n_units - rows["unit"].nunique()):
         notes.append(f"{n_gone} of {n_units} units have no row left")
     return rows, notes

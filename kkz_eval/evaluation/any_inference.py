@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kkz_eval.estimators.result import Estimate, Fit
+from kkz_eval.evaluation.specification import is_row
 from kkz_eval.inference.randomisation import placebo_test, reassignments
 from kkz_eval.inference.wild import WildTest, multipliers
 from kkz_eval.inference.wild_influence import cluster_leverage, wild_influence
@@ -94,15 +95,16 @@ def _blocks(fit: Fit) -> NDArray[np.str_] | None:
 
 
 def _key(row: Estimate) -> tuple[object, ...]:
-    return row.aggregation, row.cohort, row.period, row.event_time
+    name = row.note.split("; ")[0] if row.aggregation == "dose" else ""
+    return row.aggregation, row.cohort, row.period, row.event_time, name
 
 
 def _places(fit: Fit) -> dict[tuple[object, ...], int]:
     """Position of the parameter behind a row."""
     return {
-        (p.aggregation, p.cohort, p.period, p.event_time): i
-        for i, p in enumerate(fit.parameters)
-        if p.label in ("", "overall")
+        (p.aggregation, p.cohort, p.period, p.event_time, note.split("; ")[0] if p.aggregation == "dose" else ""): i
+        for i, (p, note) in enumerate(zip(fit.parameters, fit.notes, strict=True))
+        if is_row(p)
     }
 
 

@@ -1,6 +1,6 @@
 """One way to compare, and the rows of results it gives."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -17,7 +17,10 @@ from kkz_eval.estimators.result import (
     Fit,
     FloatArray,
     Method,
+    Parameter,
 )
+from kkz_eval.estimators.triple import NAME as TRIPLE_DIFFERENCES
+from kkz_eval.estimators.triple import triple_differences
 from kkz_eval.inference.analytic import analytic
 from kkz_eval.inference.jackknife import jackknife
 from kkz_eval.inference.multiplier import few_cluster_critical_values, simultaneous_critical_value
@@ -54,6 +57,7 @@ class Specification:
     max_event: int | None = None
     fully_exposed: frozenset[tuple[int, int]] = frozenset()
     method: Method = "dr"
+    dose_edges: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         where = f"specification {self.comparison}"
@@ -68,7 +72,9 @@ class Specification:
         estimator(self.estimator)
         self.options()
 
-    def options(self, covariates: FloatArray | None = None, names: tuple[str, ...] = ()) -> EstimatorOptions:
+    def options(
+        self, covariates: FloatArray | None = None, names: tuple[str, ...] = (), dose: FloatArray | None = None
+    ) -> EstimatorOptions:
         """The part that the estimator sees."""
         return EstimatorOptions(
             control_group=self.control_group,
@@ -83,15 +89,22 @@ class Specification:
             covariates=covariates,
             covariate_names=names,
             method=self.method,
+            dose=dose,
+            dose_edges=self.dose_edges,
         )
 
 
-def fit_specification(panel: CellPanel, specification: Specification) -> Fit:
+def fit_specification(
+    panel: CellPanel,
+    specification: Specification,
+    covariates: FloatArray | None = None,
+    covariate_names: tuple[str, ...] = (),
+) -> Fit:
     """Estimates and influence functions, for whoever needs more than rows (bands over outcomes, sensitivity, horizon).
 
     Raises EstimationError when nothing can be estimated.
     """
-    return estimator(specification.estimator)(panel, specification.options())
+    return estimator(specification.estimator)(panel, specification.options(covariates, covariate_names))
 
 
 def uncertainty_of(fit: Fit, specification: Specification) -> Uncertainty:
@@ -104,21 +117,58 @@ def run_specification(
     specification: Specification,
     covariates: FloatArray | None = None,
     covariate_names: tuple[str, ...] = (),
+    dose: FloatArray | None = None,
 ) -> list[Estimate]:
     """All rows of one specification on one outcome.
 
     covariates: (U, T, k) held constant, with their k names (`EstimatorOptions`); they give no rows of their own.
+    dose: (U, T), for estimator dose.
 
     callaway_santanna: every group_time, overall, group, calendar and event row, the mean of each aggregation (the row
     without cohort, period or event time), and a pretest row. event_study: event rows, their mean, pretest.
-    two_way_fixed_effects: one static row. Event rows carry simultaneous bands. What cannot be estimated is a row with
-    status `not estimable` and the reason in `note`; when nothing can, that is one row.
+    two_way_fixed_effects: one static row. dose: one overall row, and the dose rows that their notes name. Event rows
+    carry simultaneous bands. What cannot be estimated is a row with status `not estimable` and the reason in `note`;
+    when nothing can, that is one row.
     """
     build = estimator(specification.estimator)
     try:
-        fit = build(panel, specification.options(covariates, covariate_names))
+        fit = build(panel, specification.options(covariates, covariate_names, dose))
     except EstimationError as reason:
         return [not_estimable(panel.outcome, specification, str(reason))]
+    return _rows_of_fit(panel, specification, fit)
+
+
+def gap_rows(
+    first: CellPanel, second: CellPanel, specification: Specification, names: tuple[str, str] = ("first", "second")
+) -> list[Estimate]:
+    """Does a gap close? Effects on two strata and on the gap between them, on one sample (`triple_differences`).
+
+    first, second: cells of the strata, called by `names`. The comparison of the rows is that of the specification with
+    ": first", ": second" and ": first minus second" (the names) after it; rows of the gap have estimator
+    triple_differences. When nothing can be estimated, that is one row, of the gap.
+
+    Raises EstimationError for a specification of another estimator than callaway_santanna.
+    """
+    if specification.estimator != "callaway_santanna":
+        raise EstimationError(
+            f"specification {specification.comparison}: a gap is estimated by callaway_santanna, not by "
+            f"{specification.estimator}; change the estimator."
+        )
+    said = [*names, f"{names[0]} minus {names[1]}"]
+    chosen = [replace(specification, comparison=f"{specification.comparison}: {name}") for name in said]
+    try:
+        fit = triple_differences(first, second, specification.options())
+    except EstimationError as reason:
+        return [replace(not_estimable(first.outcome, chosen[2], str(reason)), estimator=TRIPLE_DIFFERENCES)]
+    fits: list[Fit] = [fit.extra["first"], fit.extra["second"], fit]
+    return [
+        replace(row, estimator=one.estimator)
+        for one, own in zip(fits, chosen, strict=True)
+        for row in _rows_of_fit(first, own, one)
+    ]
+
+
+def _rows_of_fit(panel: CellPanel, specification: Specification, fit: Fit) -> list[Estimate]:
     uncertainty = uncertainty_of(fit, specification)
     rows = _rows(panel, specification, fit, uncertainty)
     if fit.index(aggregation="event"):
@@ -142,7 +192,7 @@ def _rows(panel: CellPanel, specification: Specification, fit: Fit, uncertainty:
     limits = t_intervals(fit.estimate, uncertainty, specification.confidence_level)
     half_band = _half_bands(fit, uncertainty, specification)
     _, _, n_clusters = cluster_counts(fit)
-    effects = (p for p, parameter in enumerate(fit.parameters) if parameter.label in ("", "overall"))
+    effects = (p for p, parameter in enumerate(fit.parameters) if is_row(parameter))
     order = sorted(effects, key=lambda p: _position(fit, p))
     return [
         Estimate(
@@ -153,6 +203,7 @@ def _rows(panel: CellPanel, specification: Specification, fit: Fit, uncertainty:
             cohort=fit.parameters[p].cohort,
             period=fit.parameters[p].period,
             event_time=fit.parameters[p].event_time,
+            label=fit.parameters[p].label,
             estimate=_number(fit.estimate[p]),
             std_error=_number(uncertainty.std_error[p]),
             df=_number(uncertainty.df[p]),
@@ -172,9 +223,14 @@ def _rows(panel: CellPanel, specification: Specification, fit: Fit, uncertainty:
     ]
 
 
+def is_row(parameter: Parameter) -> bool:
+    """Whether a parameter is a row of the results: covariates, which have a label of their own, are none."""
+    return parameter.label in ("", "overall") or parameter.aggregation == "dose"
+
+
 def _position(fit: Fit, p: int) -> tuple[int, int, int, int]:
     """Sort key: aggregation in the order of the reader's questions, then cohort, period, event time; means last."""
-    kinds = ("group_time", "static", "overall", "group", "calendar", "event", "fully_exposed", "decomposition")
+    kinds = ("group_time", "static", "overall", "group", "calendar", "event", "fully_exposed", "dose", "decomposition")
     parameter = fit.parameters[p]
     place = parameter.event_time if parameter.period is None else parameter.period
     is_mean = int(parameter.label == "overall")

@@ -7,11 +7,10 @@ from typing import Literal
 
 import duckdb
 
-from kkz_eval.evaluation.run import INPUTS, estimate_fingerprint
+from kkz_eval.evaluation.made import MADE_TABLES, fingerprint_now
 from kkz_eval.intake.arrival import file_sha256
 from kkz_eval.intake.inbox import delivered_files
 from kkz_eval.plan import Plan, Study
-from kkz_eval.plan.model import PLAN_ESTIMATORS
 from kkz_eval.plan.read import plan_sha256
 from kkz_eval.warehouse import PLAN_TABLES, SqlFile
 from kkz_eval.warehouse.build import RecordedBuild, fingerprint_of, recorded_builds
@@ -41,9 +40,9 @@ def study_status(
 
 
 def _steps(catalog: Mapping[str, SqlFile]) -> dict[str, SqlFile | None]:
-    """Every table in building order; estimates have no SQL file and are computed from `INPUTS`."""
+    """Every table in building order; those that Python makes have no SQL file."""
     reads = {name: set(file.reads) for name, file in catalog.items()}
-    reads |= {f"estimates.{estimator}": set(INPUTS) for estimator in PLAN_ESTIMATORS}
+    reads |= {name: set(table.reads) for name, table in MADE_TABLES.items()}
     order = TopologicalSorter({name: sorted(needed & reads.keys()) for name, needed in reads.items()}).static_order()
     return {name: catalog.get(name) for name in order}
 
@@ -56,19 +55,15 @@ def _state(
     prints: Mapping[str, str],
     connection: duckdb.DuckDBPyConnection,
 ) -> StepStatus:
-    reads = file.reads if file else frozenset(INPUTS)
+    reads = file.reads if file else frozenset(MADE_TABLES[name].reads)
     if name not in recorded:
         return StepStatus(name, "missing", "never built")
     changed = sorted(read for read in reads if read in states and states[read].state != "fresh")
     if changed:
         return StepStatus(name, "stale", f"reads {changed[0]}, which is {states[changed[0]].state}")
     if file is None:
-        expected = estimate_fingerprint(connection, name.split(".")[1])
-        return (
-            StepStatus(name, "fresh", "")
-            if prints[name] == expected
-            else StepStatus(name, "stale", "cells were rebuilt")
-        )
+        is_same = prints[name] == fingerprint_now(connection, name)
+        return StepStatus(name, "fresh", "") if is_same else StepStatus(name, "stale", "a table it reads was rebuilt")
     if recorded[name].code_sha256 != file.sha256:
         return StepStatus(name, "stale", "its SQL file has changed")
     if prints[name] != fingerprint_of(file, prints):

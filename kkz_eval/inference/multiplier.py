@@ -7,7 +7,8 @@ from scipy import stats
 
 from kkz_eval.estimators.result import FloatArray
 
-CHUNK = 2_000
+LARGEST_CHUNK = 4_000_000
+"""Random weights held at once, so that memory grows neither with draws nor with clusters."""
 DEGENERATE = 10 * np.sqrt(np.finfo(np.float64).eps)
 
 
@@ -34,8 +35,9 @@ def simultaneous_critical_value(
     if scaled.shape[1] == 0:
         return pointwise
     rng = np.random.default_rng(seed)
+    chunk = max(1, LARGEST_CHUNK // len(scaled))
     shifts = np.concatenate(
-        [_weights(rng, min(CHUNK, draws - start), len(scaled), scheme) @ scaled for start in range(0, draws, CHUNK)]
+        [_weights(rng, min(chunk, draws - start), len(scaled), scheme) @ scaled for start in range(0, draws, chunk)]
     )
     quartiles = np.quantile(shifts, [0.25, 0.75], axis=0, method="inverted_cdf")
     scale = (quartiles[1] - quartiles[0]) / (stats.norm.ppf(0.75) - stats.norm.ppf(0.25))

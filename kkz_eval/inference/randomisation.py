@@ -25,6 +25,8 @@ CHUNK = 250
 TIE = 1e-9
 """Draws whose |t| is smaller by less than this share tie with the observed one and count as at least as large."""
 ROUNDING = 1e-12
+FEW_COLUMNS = 8
+"""Up to so many it is faster to sum the products of all units beforehand than the units in every draw."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +149,7 @@ def placebo_test(fit: Fit, parameters: list[int], assigned: Reassignments) -> Pl
             f"cells of {sample.panel.outcome}: the reassignments are for {assigned.cohort.shape[1]} units and the fit "
             f"has {len(sample.panel.cohort)}; make them for this fit."
         )
-    work = _Placebo(sample, pairs, options, np.array(parameters, dtype=np.intp))
+    work = _Placebo(sample, pairs, options, np.array(parameters, dtype=np.intp), assigned.cohort)
     observed = work.statistics(sample.panel.cohort[None])[0]
     chunks = [assigned.cohort[start : start + CHUNK] for start in range(0, len(assigned.cohort), CHUNK)]
     return PlaceboTest(observed, np.concatenate([work.statistics(part) for part in chunks]), assigned.is_complete)
@@ -170,17 +172,38 @@ class _Placebo:
     """Sums over units under many assignments at once; every step is a product of matrices.
 
     U units, C clusters, K group-time effects, H cohorts with the comparison units' as the last, P assignments,
-    M parameters.
+    M parameters. Clusters whose units adopt together in every assignment take the place of their units.
     """
 
-    def __init__(self, sample: Sample, pairs: Pairs, options: EstimatorOptions, parameters: NDArray[np.intp]) -> None:
+    def __init__(
+        self,
+        sample: Sample,
+        pairs: Pairs,
+        options: EstimatorOptions,
+        parameters: NDArray[np.intp],
+        assigned: FloatArray,
+    ) -> None:
         panel = sample.panel
         change = panel.value[:, pairs.period] - panel.value[:, pairs.base]
         complete = np.isfinite(change)
-        self.mass = panel.weight[:, None] * complete
-        self.moment = self.mass * np.where(complete, change, 0.0)
-        self.weight = panel.weight
-        self.complete = complete.astype(np.float64)
+        mass = panel.weight[:, None] * complete
+        moment = mass * np.where(complete, change, 0.0)
+        total = mass.sum(axis=0)  # changes around their mean: effects stay, and squares do not cancel
+        moment -= mass * np.divide(moment.sum(axis=0), total, out=np.zeros(len(total)), where=total > 0)
+        labels, first, code = np.unique(panel.cluster, return_index=True, return_inverse=True)
+        self.together = bool((assigned[:, first][:, code] == assigned).all()) and bool(
+            (panel.cohort[first][code] == panel.cohort).all()
+        )
+        order = np.argsort(code, kind="stable")
+        self.starts = np.searchsorted(code[order], np.arange(len(labels)))
+        self.member = first if self.together else order
+
+        def units(values: FloatArray) -> FloatArray:
+            rows: FloatArray = values[order]
+            return np.add.reduceat(rows, self.starts, axis=0) if self.together else rows
+
+        self.mass, self.moment, self.weight = units(mass), units(moment), units(panel.weight)
+        self.complete = units(complete.astype(np.float64))
         self.is_reference = pairs.is_reference
         self.cohorts = np.unique(panel.cohort)
         is_treated = self.cohorts[:, None] == pairs.cohort[None]
@@ -192,12 +215,10 @@ class _Placebo:
         self.plan = plan_aggregations(pairs.cohort, panel.periods[pairs.period], options)
         self.treated = np.searchsorted(self.cohorts, np.unique(pairs.cohort))
         self.parameters = parameters
-        labels, code = np.unique(panel.cluster, return_inverse=True)
-        self.cluster = np.eye(len(labels))[code]
 
     def statistics(self, cohort: FloatArray) -> FloatArray:
-        """(P, M) t statistics for cohorts (P, U); NaN where an effect or its error does not exist."""
-        belongs = (cohort[:, None, :] == self.cohorts[None, :, None]).astype(np.float64)
+        """(P, M) t statistics for cohorts (P, units); NaN where an effect or its error does not exist."""
+        belongs = (cohort[:, None, self.member] == self.cohorts[None, :, None]).astype(np.float64)
         sums, masses, counts = (belongs @ columns for columns in (self.moment, self.mass, self.complete))
         means, totals, exists = [], [], np.ones((len(cohort), self.mass.shape[1]), dtype=bool)
         for side in self.sides:
@@ -211,26 +232,62 @@ class _Placebo:
         n_pairs = effect.shape[1]
         estimates = np.concatenate([effect, averages(weights, effect)], axis=1)[:, self.parameters]
         statistics = np.full(estimates.shape, np.nan)
-        for m, p in enumerate(self.parameters):
+        terms = []
+        for p in self.parameters:
             loading = (np.arange(n_pairs) == p) * np.ones((len(cohort), 1)) if p < n_pairs else weights[:, p - n_pairs]
             loading = np.where(exists & ~self.is_reference, np.nan_to_num(loading), 0.0)
-            variance = self._variance(belongs, loading, means, totals)
-            usable = np.isfinite(estimates[:, m]) & (
-                variance > (ROUNDING * np.maximum(1, np.abs(estimates[:, m]))) ** 2
-            )
-            statistics[usable, m] = estimates[usable, m] / np.sqrt(variance[usable])
+            terms.append([self._term(h, loading, means, totals) for h in range(len(self.cohorts))])
+        variance = self._variances(belongs, terms)
+        usable = np.isfinite(estimates) & (variance > (ROUNDING * np.maximum(1, np.abs(estimates))) ** 2)
+        statistics[usable] = estimates[usable] / np.sqrt(variance[usable])
         return statistics
 
-    def _variance(
-        self, belongs: FloatArray, loading: FloatArray, means: list[FloatArray], totals: list[FloatArray]
-    ) -> FloatArray:
-        """(P,) summed squared cluster sums of the influence function of the sum of effects with loadings (P, K)."""
-        influence = np.zeros((len(loading), self.mass.shape[0]))
+    def _term(
+        self, h: int, loading: FloatArray, means: list[FloatArray], totals: list[FloatArray]
+    ) -> tuple[FloatArray, FloatArray]:
+        """Columns (U, J) and factors (P, J): the influence function of the units while they are in cohort h.
+
+        It is that of the sum of effects with loadings (P, K).
+        """
+        used = np.flatnonzero((loading != 0).any(axis=0) & ((self.sides[0][h] != 0) | (self.sides[1][h] != 0)))
+        slope, level = np.zeros((2, len(loading), len(used)))
+        for side, sign, mean, total in zip(self.sides, (1.0, -1.0), means, totals, strict=True):
+            share = sign * side[h, used] * loading[:, used] / total[:, used]
+            slope += share
+            level -= share * mean[:, used]
+        mass = self.mass[:, used]
+        if len(used) > 1 and (mass == mass[:, :1]).all():  # a complete panel
+            mass, level = mass[:, :1], level.sum(axis=1, keepdims=True)
+        return np.hstack([self.moment[:, used], mass]), np.hstack([slope, level])
+
+    def _variances(self, belongs: FloatArray, terms: list[list[tuple[FloatArray, FloatArray]]]) -> FloatArray:
+        """(P, M) summed squared cluster sums of the influence functions that have terms [m][h]."""
+        variances = np.zeros((len(belongs), len(terms)))
+        short = [self.together and max(f.shape[1] for _, f in term) <= FEW_COLUMNS for term in terms]
         for h in range(len(self.cohorts)):
-            slope, level = np.zeros_like(loading), np.zeros_like(loading)
-            for side, sign, mean, total in zip(self.sides, (1.0, -1.0), means, totals, strict=True):
-                share = sign * side[h] * loading / total
-                slope += share
-                level -= share * mean
-            influence += belongs[:, h] * (slope @ self.moment.T + level @ self.mass.T)
-        return np.asarray(((influence @ self.cluster) ** 2).sum(axis=1), dtype=np.float64)
+            chosen = [m for m in range(len(terms)) if short[m]]
+            if chosen:
+                members = np.ascontiguousarray(belongs[:, h])
+                variances[:, chosen] += _quadratic(members, [terms[m][h] for m in chosen])
+        for m in (m for m in range(len(terms)) if not short[m]):
+            influence = np.zeros((len(belongs), len(self.mass)))
+            for h, (columns, factors) in enumerate(terms[m]):
+                influence += belongs[:, h] * (factors @ columns.T)
+            sums = influence if self.together else np.add.reduceat(influence, self.starts, axis=1)
+            variances[:, m] = np.einsum("pc,pc->p", sums, sums)
+        return variances
+
+
+def _quadratic(members: FloatArray, terms: list[tuple[FloatArray, FloatArray]]) -> FloatArray:
+    """(P, M) sums over member units, members (P, U), of the squares of columns (U, J) times factors (P, J)."""
+    pairs = [np.triu_indices(columns.shape[1]) for columns, _ in terms]
+    parts = [columns[:, i] * columns[:, j] for (columns, _), (i, j) in zip(terms, pairs, strict=True)]
+    products = members @ np.hstack(parts)
+    squares = np.zeros((len(members), len(terms)))
+    end = 0
+    for m, ((_, factors), (i, j)) in enumerate(zip(terms, pairs, strict=True)):
+        start, end = end, end + len(i)
+        squares[:, m] = (products[:, start:end] * factors[:, i] * (np.where(i == j, 1.0, 2.0) * factors[:, j])).sum(
+            axis=1
+        )
+    return squares

@@ -60,7 +60,10 @@ def few_cluster_df(fit: Fit) -> FloatArray:
 
 
 def missing_reasons(fit: Fit) -> list[str | None]:
-    """(P,) why a parameter has no standard error whatever the method: no estimate, or one cluster on one side."""
+    """(P,) why a parameter has no standard error whatever the method: no estimate, or one cluster on one side.
+
+    No comparison unit at all means that units serve as their own comparison (regressions where everybody adopts).
+    """
     n_treated, n_comparison, _ = cluster_counts(fit)
     reasons: list[str | None] = []
     for p, reason in enumerate(fit.reason):
@@ -68,7 +71,7 @@ def missing_reasons(fit: Fit) -> list[str | None]:
             reasons.append(reason)
         elif n_treated[p] <= 1:
             reasons.append(ONE_TREATED)
-        elif n_comparison[p] <= 1:
+        elif n_comparison[p] == 1:
             reasons.append(ONE_COMPARISON)
         else:
             reasons.append(None)

@@ -7,12 +7,29 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from kkz_eval.errors import PlanError
+from kkz_eval.plan.horizon import Amount, Looks, Money, Threats
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 Source = Literal["school_entry_exam", "kita_attendance", "education", "official"]
+Stratum = Literal["german_low", "german_middle", "german_high", "other_low", "other_middle", "other_high", "unknown"]
 Role = Literal["primary", "secondary", "placebo"]
-Estimator = Literal["callaway_santanna", "event_study", "two_way_fixed_effects"]
+Estimator = Literal[
+    "callaway_santanna_adjusted",
+    "callaway_santanna",
+    "sun_abraham",
+    "imputation",
+    "two_stage",
+    "etwfe",
+    "etwfe_logit",
+    "etwfe_poisson",
+    "stacked",
+    "synthetic_did",
+    "event_study",
+    "two_way_fixed_effects",
+    "bacon",
+    "dose",
+]
 #: The estimators that a plan may name; each has a table of its own in schema estimates.
 PLAN_ESTIMATORS: tuple[Estimator, ...] = get_args(Estimator)
 
@@ -33,6 +50,9 @@ class Outcome(Record):
 
     `measured_months`: months from 1 January of the period's year to the measurement. `age_years`: mean age at
     measurement. `window_years`: age up to which years under the programme count for this outcome.
+    `effect_worth_knowing`: size of the full effect, in the outcome's own unit, that would matter; also the margin of
+    "no relevant effect". `benefit_per_case`: present value of one case averted. `surrogates`: outcomes of the school
+    entry exam of the same children that may tell of this one before it is due.
     """
 
     name: Name
@@ -50,6 +70,9 @@ class Outcome(Record):
     window_years: Annotated[float, Field(gt=0, le=25)]
     note_de: str = ""
     note_en: str = ""
+    effect_worth_knowing: Annotated[float, Field(gt=0)] | None = None
+    benefit_per_case: Amount | None = None
+    surrogates: tuple[Name, ...] = ()
 
     @model_validator(mode="after")
     def _periods_in_order(self) -> Self:
@@ -59,7 +82,11 @@ class Outcome(Record):
 
 
 class Comparison(Record):
-    """Who is compared with whom, and against which earlier period."""
+    """Who is compared with whom, and against which earlier period.
+
+    `covariates` of the places are held constant; in `callaway_santanna` by `method`: regression adjustment, inverse
+    probability weighting or doubly robust.
+    """
 
     name: Name
     label_de: Text
@@ -69,6 +96,7 @@ class Comparison(Record):
     anticipation: Annotated[int, Field(ge=0, le=5)] = 0
     region: Literal["all", "rheinland", "westfalen"] = "all"
     covariates: tuple[Name, ...] = ()
+    method: Literal["dr", "ipw", "reg"] = "reg"
 
     @model_validator(mode="after")
     def _covariates_known(self) -> Self:
@@ -76,6 +104,30 @@ class Comparison(Record):
             if covariate not in OFFICIAL_COVARIATES:
                 allowed = ", ".join(OFFICIAL_COVARIATES)
                 raise ValueError(f"comparison {self.name}: covariate {covariate} is not known; allowed: {allowed}")
+        return self
+
+
+class Gap(Record):
+    """Two groups of children of the same places: does the difference between them change with the programme?
+
+    `first` and `second` are strata of the school entry exam, home language and parents' education.
+    """
+
+    name: Name
+    label_de: Text
+    label_en: Text
+    first: tuple[Stratum, ...] = Field(min_length=1)
+    second: tuple[Stratum, ...] = Field(min_length=1)
+    first_de: Text
+    first_en: Text
+    second_de: Text
+    second_en: Text
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        both = sorted(set(self.first) & set(self.second))
+        if both:
+            raise ValueError(f"gap {self.name}: stratum {both[0]} stands on both sides")
         return self
 
 
@@ -135,7 +187,12 @@ class Treatment(Record):
 
 
 class Estimation(Record):
-    """Which estimators run and how uncertainty is measured."""
+    """Which estimators run and how uncertainty is measured.
+
+    The first estimator is the primary one: its numbers stand in front. The others are its robustness set. `draws` are
+    those of simultaneous bands, `cross_check_draws` those of wild bootstrap and placebo reassignment beside the main
+    results.
+    """
 
     estimators: tuple[Estimator, ...] = Field(min_length=1)
     inference: Literal["jackknife", "analytic"] = "jackknife"
@@ -143,6 +200,7 @@ class Estimation(Record):
     weights: Literal["children", "equal"] = "children"
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     draws: Annotated[int, Field(ge=100, le=100_000)] = 9_999
+    cross_check_draws: Annotated[int, Field(ge=100, le=100_000)] = 1_999
     seed: Annotated[int, Field(ge=0)] = 2012
 
 
@@ -161,6 +219,10 @@ class Plan(Record):
     disclosure: Disclosure = Disclosure()
     outcomes: tuple[Outcome, ...] = Field(min_length=1)
     comparisons: tuple[Comparison, ...] = Field(min_length=1)
+    gaps: tuple[Gap, ...] = ()
+    looks: Looks | None = None
+    money: Money | None = None
+    threats: Threats = Threats()
     excluded_units: tuple[ExcludedUnit, ...] = ()
     excluded_periods: tuple[ExcludedPeriod, ...] = ()
     official_files: tuple[OfficialFile, ...] = ()
@@ -168,12 +230,27 @@ class Plan(Record):
     @model_validator(mode="after")
     def _names_unique(self) -> Self:
         _refuse_twice("outcome", (outcome.name for outcome in self.outcomes))
-        _refuse_twice("comparison", (comparison.name for comparison in self.comparisons))
+        gaps = [gap.name for gap in self.gaps]
+        _refuse_twice("comparison or gap", [*(comparison.name for comparison in self.comparisons), *gaps])
         _refuse_twice("excluded unit", (excluded.unit for excluded in self.excluded_units))
         _refuse_twice("official file", (official.file for official in self.official_files))
         _refuse_twice("wave", (str(wave) for wave in self.treatment.waves))
         _refuse_twice("estimator", self.estimation.estimators)
         _refuse_twice("excluded period", (f"{e.source} {e.period}" for e in self.excluded_periods))
+        return self
+
+    @model_validator(mode="after")
+    def _names_known(self) -> Self:
+        exam = {outcome.name for outcome in self.outcomes if outcome.source == "school_entry_exam"}
+        for outcome in self.outcomes:
+            unknown = sorted(set(outcome.surrogates) - (exam - {outcome.name}))
+            if unknown:
+                raise ValueError(
+                    f"outcome {outcome.name}: surrogate {unknown[0]} is not another outcome of the school entry exam"
+                )
+        control = self.threats.negative_control
+        if control and control not in {outcome.name for outcome in self.outcomes}:
+            raise ValueError(f"threats: negative_control {control} is not an outcome of this plan")
         return self
 
     @model_validator(mode="after")

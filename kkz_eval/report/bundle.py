@@ -19,7 +19,7 @@ from kkz_eval.evaluation.checks import ask_all
 from kkz_eval.plan import Plan, Study, deviations, plan_from_json
 from kkz_eval.plan.read import plan_sha256, plan_to_json
 from kkz_eval.report.html import figure_png, main_findings, render
-from kkz_eval.report.meta import LANGUAGES, ComparisonMeta, ExcludedPeriod, OutcomeMeta, ReportMeta
+from kkz_eval.report.meta import LANGUAGES, ComparisonMeta, ExcludedPeriod, GapMeta, OutcomeMeta, ReportMeta
 from kkz_eval.report.writer import excel_csv, machine_csv
 from kkz_eval.warehouse import copy_parquet, read_catalog, read_parquet_frame, stored_plan
 
@@ -68,9 +68,9 @@ def render_again(connection: duckdb.DuckDBPyConnection, study: Study) -> Release
     last = read_release(study)
     _require_manifest(last.folder)
     plan = plan_from_json((last.folder / "plan.json").read_text(encoding="utf-8"))
-    tables = {
-        table: read_parquet_frame(connection, last.folder / "parquet" / f"{table}.parquet") for table in RELEASED_TABLES
-    }
+    files = {table: last.folder / "parquet" / f"{table}.parquet" for table in RELEASED_TABLES}
+    # Whatever the manifest lists is there; a release of an earlier version may list fewer tables.
+    tables = {table: read_parquet_frame(connection, file) for table, file in files.items() if file.is_file()}
     meta = report_meta(plan, last.number, last.deviations)
     findings = _findings(tables, meta)
     with _told_if_not_writable(study):
@@ -213,6 +213,11 @@ def report_meta(plan: Plan, number: int, changes: tuple[str, ...]) -> ReportMeta
         data_notes_de=(study.sources_de,),
         data_notes_en=(study.sources_en,),
         main_estimator=plan.estimation.estimators[0],
+        estimators=plan.estimation.estimators,
+        gaps=tuple(
+            GapMeta(g.name, g.label_de, g.label_en, g.first_de, g.first_en, g.second_de, g.second_en)
+            for g in plan.gaps
+        ),
         confidence=plan.estimation.confidence,
         cluster=plan.estimation.cluster,
         is_synthetic=study.is_synthetic,

@@ -33,6 +33,25 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "event_study": "outcome comparison estimator cohort event_time years_under_programme estimate std_error df "
         f"ci_low ci_high band_low band_high p_value {_SIZES}",
         "group_time": _EFFECT,
+        "cross_check": "outcome comparison estimator family n_outcomes estimate p_value p_wild p_placebo p_family n_draws "
+        "n_children status note plan_sha256",
+        "detectability": "outcome period year is_projected is_extrapolated n_effects years_under_programme share_of_full "
+        "information df mde_full mde_full_error mde_nonnegative mde_average mde_latest_event latest_event_time "
+        "effect_worth_knowing is_detectable p_detected n_children status note plan_sha256",
+        "dose_response": "outcome kind shape method period year low high estimate std_error df ci_low ci_high p_value "
+        "information negative_share mean_years n_effects n_children status note plan_sha256",
+        "looks": "outcome period year information fraction alpha_spent z_bound t_bound estimate std_error df p_value "
+        "ci_low ci_high has_crossed verdict reported_estimate reported_std_error sequence_low sequence_high "
+        "power_planned power_current n_children status note plan_sha256",
+        "placebo_adoption": "outcome n_draws n_units first_period last_period sd formula_sd ratio size mde status note "
+        "plan_sha256",
+        "early_signal": "outcome comparison estimator span kind cohort_or_none multiple_or_none cohort multiple "
+        "period_first period_last estimate std_error df ci_low ci_high largest_miss breakdown n_children "
+        "n_linked n_units n_clusters status note plan_sha256",
+        "cost": "outcome is_additive discount_rate is_plan_choice n_places children_per_year yearly_cost "
+        "cost_per_child effect_kind averted std_error df cost_per_case set_kind set_low set_high "
+        "benefit_per_case acceptability break_even_effect detectable_effect price_year source_de "
+        "source_en n_children status note plan_sha256",
         "dictionary": "table_name column_name unit description",
     }.items()
 }

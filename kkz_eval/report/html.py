@@ -10,7 +10,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from kkz_eval.report.figures import theme
 from kkz_eval.report.frames import Tables
 from kkz_eval.report.meta import Language, ReportMeta
-from kkz_eval.report.sections import Sections, charts_for_screens
+from kkz_eval.report.screens import charts_for_screens
+from kkz_eval.report.sections import Sections
 from kkz_eval.report.wording import Wording
 
 
@@ -42,6 +43,9 @@ def main_findings(tables: Tables, meta: ReportMeta, language: Language) -> list[
 
 
 def figure_png(tables: Tables, meta: ReportMeta, language: Language) -> dict[str, bytes]:
-    """A few pictures for other screens: participation, first years, event study of each primary outcome."""
+    """A few pictures for other screens: participation, first years, and per primary outcome two more.
+
+    Those are the event study and the specification curve.
+    """
     charts = charts_for_screens(Wording(tables, meta, language))
     return {name: theme.png(chart) for name, chart in charts.items()}

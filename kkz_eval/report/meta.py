@@ -62,6 +62,31 @@ class ComparisonMeta:
 
 
 @dataclass(frozen=True, slots=True)
+class GapMeta:
+    """Two groups of children between which a gap may close; effects on the gap are those of `first` minus `second`."""
+
+    name: str
+    label_de: str
+    label_en: str
+    first_de: str
+    first_en: str
+    second_de: str
+    second_en: str
+
+    def label(self, language: Language) -> str:
+        """The question about the gap."""
+        return _pick(language, self.label_de, self.label_en)
+
+    def first(self, language: Language) -> str:
+        """Name of the first group."""
+        return _pick(language, self.first_de, self.first_en)
+
+    def second(self, language: Language) -> str:
+        """Name of the second group."""
+        return _pick(language, self.second_de, self.second_en)
+
+
+@dataclass(frozen=True, slots=True)
 class ExcludedPeriod:
     """A period that the main calculation leaves out, and why; of one source, or of all where `source` is empty."""
 
@@ -80,8 +105,9 @@ class ReportMeta:
     """Everything the report prints that is not a released number.
 
     The first comparison is the main one. `main_estimator` names the rows of the main results; where an outcome has
-    none, the report takes the first estimator it finds and says which. `threshold` is the smallest number of children
-    that may appear. `cluster` says what `n_clusters` counts. `is_synthetic` puts a banner on the page: the children are
+    none, the report takes the first estimator it finds and says which. `estimators` gives the order in which methods
+    stand side by side; those it does not name come last. `threshold` is the smallest number of children that may
+    appear. `cluster` says what `n_clusters` counts. `is_synthetic` puts a banner on the page: the children are
     invented.
     """
 
@@ -105,6 +131,8 @@ class ReportMeta:
     method_notes_de: tuple[str, ...] = ()
     method_notes_en: tuple[str, ...] = ()
     main_estimator: str = ""
+    estimators: tuple[str, ...] = ()
+    gaps: tuple[GapMeta, ...] = ()
     cluster: Literal["kreis", "unit"] = "kreis"
     confidence: float = 0.95
     is_synthetic: bool = False

@@ -3,7 +3,7 @@
 What belongs here: picking rows and the rule of the status word. What does not: wording, formats, drawing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -43,6 +43,15 @@ class Effect:
     n_clusters: float | None
     status: str
     note: str
+    event_time: int | None = None
+
+    @property
+    def is_summary(self) -> bool:
+        """Whether this is the one number of its calculation; the event study's is the mean over its event times."""
+        if self.cohort is not None:
+            return False
+        is_mean_of_events = self.estimator == "event_study" and self.aggregation == "event" and self.event_time is None
+        return self.aggregation in ("overall", "static") or is_mean_of_events
 
     @property
     def has_interval(self) -> bool:
@@ -66,7 +75,13 @@ def _effect(row: Row) -> Effect:
         n_clusters=number(row["n_clusters"]),
         status=text(row["status"]),
         note=text(row["note"]),
+        event_time=whole(row["event_time"]),
     )
+
+
+def is_of_gap(comparison: str) -> bool:
+    """Whether rows of this comparison belong to a gap between groups: only theirs have a colon in their name."""
+    return ":" in comparison
 
 
 def verdict(effect: Effect | None, outcome: OutcomeMeta) -> Verdict:
@@ -93,44 +108,50 @@ class Results:
     def __init__(self, tables: Tables, meta: ReportMeta) -> None:
         self.meta = meta
         known = {outcome.name for outcome in meta.outcomes}
-        self.effects = [effect for effect in map(_effect, rows(tables, "effects")) if effect.outcome in known]
-        self._events = [row for row in rows(tables, "event_study") if text(row["outcome"]) in known]
+        every = [effect for effect in map(_effect, rows(tables, "effects")) if effect.outcome in known]
+        self.effects = [effect for effect in every if not is_of_gap(effect.comparison)]
+        self.of_gaps = [effect for effect in every if is_of_gap(effect.comparison)]
+        self._events = [
+            row
+            for row in rows(tables, "event_study")
+            if text(row["outcome"]) in known and not is_of_gap(text(row["comparison"]))
+        ]
 
     def estimator(self, outcome: str) -> str:
         """The estimator whose rows stand in front for an outcome: the main one, else the first that gave a number."""
+        comparison = self.comparison(outcome)
         return _main(
             self.meta.main_estimator,
-            (
-                effect.estimator
-                for effect in self.effects
-                if effect.outcome == outcome
-                and effect.comparison == self.comparison(outcome)
-                and effect.aggregation == "overall"
-            ),
+            (effect.estimator for effect in self._summaries(outcome) if effect.comparison == comparison),
         )
 
     def comparison(self, outcome: str) -> str:
         """The comparison whose rows stand in front for an outcome."""
-        return _main(
-            self.meta.main_comparison,
-            (e.comparison for e in self.effects if e.outcome == outcome and e.aggregation == "overall"),
-        )
+        return _main(self.meta.main_comparison, (effect.comparison for effect in self._summaries(outcome)))
+
+    def _summaries(self, outcome: str) -> list[Effect]:
+        """One row per calculation of an outcome, those with a mean over cohorts first."""
+        found = [effect for effect in self.effects if effect.outcome == outcome and effect.is_summary]
+        return sorted(found, key=lambda effect: effect.aggregation != "overall")
 
     def _pick(self, outcome: str, aggregation: str) -> Effect | None:
-        fitting = [
-            effect
-            for effect in self.effects
-            if effect.outcome == outcome
-            and effect.aggregation == aggregation
-            and effect.cohort is None
-            and effect.comparison == self.comparison(outcome)
-            and effect.estimator == self.estimator(outcome)
-        ]
+        return self._preferred(
+            [
+                effect
+                for effect in self.effects
+                if effect.outcome == outcome and effect.aggregation == aggregation and effect.cohort is None
+            ],
+            outcome,
+        )
+
+    def _preferred(self, found: list[Effect], outcome: str) -> Effect | None:
+        main = (self.comparison(outcome), self.estimator(outcome))
+        fitting = [effect for effect in found if (effect.comparison, effect.estimator) == main]
         return min(fitting, key=lambda effect: effect.note.startswith("mean of the"), default=None)
 
     def overall(self, outcome: str) -> Effect | None:
         """The main result of an outcome."""
-        return self._pick(outcome, "overall")
+        return self._preferred(self._summaries(outcome), outcome)
 
     def fully_exposed(self, outcome: str) -> Effect | None:
         """The result among cohorts that spent the whole early childhood under the programme."""
@@ -157,17 +178,26 @@ class Results:
             and effect.estimator == self.estimator(outcome)
         ]
 
+    def calculations(self, outcome: str) -> list[Effect]:
+        """One row per comparison and estimator, the main comparison and estimator first, then in the plan's order."""
+        main = (self.comparison(outcome), self.estimator(outcome))
+        comparisons = [entry.name for entry in self.meta.comparisons]
+
+        def place(effect: Effect) -> tuple[int, str, int, str]:
+            return (
+                _place(effect.comparison, [main[0], *comparisons]),
+                effect.comparison,
+                _place(effect.estimator, [main[1], *self.meta.estimators]),
+                effect.estimator,
+            )
+
+        by_name = {(e.comparison, e.estimator): e for e in reversed(self._summaries(outcome))}
+        return sorted(by_name.values(), key=place)
+
     def other_calculations(self, outcome: str) -> list[Effect]:
         """Overall results of every other comparison and estimator."""
         main = (self.comparison(outcome), self.estimator(outcome))
-        return [
-            effect
-            for effect in self.effects
-            if effect.outcome == outcome
-            and effect.aggregation in ("overall", "static")
-            and effect.cohort is None
-            and (effect.comparison, effect.estimator) != main
-        ]
+        return [e for e in self.calculations(outcome) if (e.comparison, e.estimator) != main]
 
     def event_study(self, outcome: str) -> list[Row]:
         """Rows of the event study over all adoption cohorts, by event time."""
@@ -183,3 +213,8 @@ def _main(wanted: str, found: Iterable[str]) -> str:
     """The wanted name if it was found, else the first name found, else the wanted one."""
     names = list(found)
     return wanted if wanted in names or not names else names[0]
+
+
+def _place(name: str, order: Sequence[str]) -> int:
+    """Position in an order; what it does not name comes last."""
+    return order.index(name) if name in order else len(order)

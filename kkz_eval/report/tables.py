@@ -23,7 +23,7 @@ class Tables:
         self.wording, self.meta, self.language = wording, wording.meta, wording.language
         self.words, self.form = wording.words, wording.form
 
-    def _table(
+    def table(
         self,
         name: str,
         columns: str,
@@ -33,6 +33,7 @@ class Tables:
         words: tuple[int, ...] = (),
         caption: str = "",
     ) -> Table:
+        """A table with the heads of its `columns` (words of the texts, apart by spaces) and the rows of `body`."""
         heads = tuple(
             self.words(f"cluster.{self.meta.cluster}") if column == "clusters" else self.words(f"column.{column}")
             for column in columns.split()
@@ -44,7 +45,8 @@ class Tables:
         said = [self.words(f"legend.{'suppressed' if sign == SUPPRESSED else 'not_estimable'}") for sign in table.marks]
         return "; ".join([*said, self.words("legend.zero")]) + "." if said else ""
 
-    def _count(self, value: float | None, status: object = "") -> str:
+    def count(self, value: float | None, status: object = "") -> str:
+        """A number of things, or the mark of its absence."""
         return mark(status) if value is None else self.form.count(value)
 
     def _year(self, value: int | None) -> str:
@@ -70,7 +72,7 @@ class Tables:
             body.append(
                 (self.words("map.never"), self.form.count(len(none)), self.form.count(len(kreise)), NOT_ESTIMABLE)
             )
-        return self._table("participation", "wave units kreise start", body)
+        return self.table("participation", "wave units kreise start", body)
 
     def districts(self) -> Table:
         """The numbers behind the map: units per district, and how many of them joined in which wave."""
@@ -109,8 +111,8 @@ class Tables:
             body.append(tuple(cells))
         if with_wave:
             groups = [self.words("group.wave", wave=whole(row["wave"])) for row in found]
-            return self._table("participants", "name key kreis role start dose", body, groups=groups, words=(1, 2, 3))
-        return self._table("others", "name key kreis role", body, words=(1, 2, 3))
+            return self.table("participants", "name key kreis role start dose", body, groups=groups, words=(1, 2, 3))
+        return self.table("others", "name key kreis role", body, words=(1, 2, 3))
 
     # Exposure
 
@@ -131,7 +133,7 @@ class Tables:
                 groups.append(outcome.label(self.language))
         is_single = len(outcomes) == 1
         caption = self.words("table.exposure") + (f": {outcomes[0].label(self.language)}" if is_single else "")
-        table = self._table(
+        table = self.table(
             "exposure",
             "wave first_year full_year most_years",
             body,
@@ -153,7 +155,7 @@ class Tables:
             for wave in self.wording.horizons[outcome.name]
             if wave.first_year is not None or wave.full_year is not None
         ]
-        return self._table("not_yet", "outcome wave first_year full_year", body, words=(1,))
+        return self.table("not_yet", "outcome wave first_year full_year", body, words=(1,))
 
     # Data
 
@@ -165,17 +167,17 @@ class Tables:
             body.append(
                 (
                     self._year(whole(row["year"])),
-                    self._count(number(row["n_files"]), status),
-                    self._count(number(row["n_delivered"]), status),
-                    self._count(_first(number(row["n_accepted"]), number(row["n_regions"])), status),
-                    self._count(number(row["n_quarantined"]), status),
-                    self._count(_first(number(row["n_expected"]), number(row["n_regions_expected"])), status),
+                    self.count(number(row["n_files"]), status),
+                    self.count(number(row["n_delivered"]), status),
+                    self.count(_first(number(row["n_accepted"]), number(row["n_regions"])), status),
+                    self.count(number(row["n_quarantined"]), status),
+                    self.count(_first(number(row["n_expected"]), number(row["n_regions_expected"])), status),
                     mark(status) if share is None else self.form.percent(share),
                 )
             )
             groups.append(self.wording.source(text(row["source"])))
         columns = "year n_files n_delivered n_accepted n_quarantined n_expected share_examined"
-        return self._table("coverage", columns, body, groups=groups)
+        return self.table("coverage", columns, body, groups=groups)
 
     def problems(self) -> Table:
         """Accepted and rejected rows per source over all years; a year kept back keeps the sum back."""
@@ -196,12 +198,12 @@ class Tables:
                 (
                     self.wording.source(source),
                     f"{min(years)}–{max(years)}" if years else NOT_ESTIMABLE,
-                    *(self._count(value, status) for value in sums.values()),
+                    *(self.count(value, status) for value in sums.values()),
                     self.form.percent((rejected or 0) / delivered, 2) if has_share and delivered else mark(status),
                 )
             )
         columns = "source years n_files n_delivered n_accepted n_quarantined share_quarantined"
-        return self._table("problems", columns, body)
+        return self.table("problems", columns, body)
 
     def _all_units(self) -> list[Row]:
         return [row for row in rows(self.wording.tables, "coverage") if text(row["unit"]) == "all"]
@@ -213,7 +215,7 @@ class Tables:
 
     # Results
 
-    def _cells(self, effect: Effect | None, outcome: OutcomeMeta) -> tuple[str, str, str, str, str]:
+    def cells(self, effect: Effect | None, outcome: OutcomeMeta) -> tuple[str, str, str, str, str]:
         """Estimate, interval, p, children, clusters."""
         if effect is None:
             return (NOT_ESTIMABLE,) * 5
@@ -223,8 +225,8 @@ class Tables:
             f"{estimate}{THIN}{unit}" if unit and effect.estimate is not None else estimate,
             self.wording.span(effect, outcome) or gap,
             gap if effect.p_value is None else self.form.p_value(effect.p_value),
-            self._count(effect.n_children, effect.status),
-            self._count(effect.n_clusters, effect.status),
+            self.count(effect.n_children, effect.status),
+            self.count(effect.n_clusters, effect.status),
         )
 
     def effects(self) -> Table:
@@ -238,38 +240,22 @@ class Tables:
             body.append(
                 (
                     outcome.label(self.language),
-                    *self._cells(effect, outcome),
+                    *self.cells(effect, outcome),
                     NOT_ESTIMABLE if p is None else self.form.p_value(p),
                     status,
                 )
             )
             groups.append(self.words(f"roles.{outcome.role}"))
         columns = "outcome estimate interval p_value children clusters pretrend status"
-        return self._table("effects", columns, body, groups=groups, words=(7,))
-
-    def other_calculations(self) -> Table:
-        """Overall results of every comparison and estimator other than the main one, by outcome."""
-        body, groups = [], []
-        for outcome in self.meta.by_role:
-            for effect in self.wording.results.other_calculations(outcome.name):
-                body.append(
-                    (
-                        self.wording.comparison(effect.comparison),
-                        self.words.name("estimator", effect.estimator),
-                        *self._cells(effect, outcome)[:4],
-                    )
-                )
-                groups.append(outcome.label(self.language))
-        columns = "comparison estimator estimate interval p_value children"
-        return self._table("other", columns, body, groups=groups, words=(1,))
+        return self.table("effects", columns, body, groups=groups, words=(7,))
 
     def by_wave(self, outcome: OutcomeMeta) -> Table:
         """Results per adoption cohort of one outcome."""
         body = [
-            (self._year(effect.cohort), *self._cells(effect, outcome))
+            (self._year(effect.cohort), *self.cells(effect, outcome))
             for effect in self.wording.results.by_wave(outcome.name)
         ]
-        return self._table("by_wave", "cohort estimate interval p_value children clusters", body)
+        return self.table("by_wave", "cohort estimate interval p_value children clusters", body)
 
     # Behind the pictures
 
@@ -291,11 +277,11 @@ class Tables:
                     NOT_ESTIMABLE if years is None else self.form.number(years, 1),
                     gap if estimate is None else self.wording.value(estimate, outcome),
                     *spans,
-                    self._count(number(row["n_children"]), row["status"]),
+                    self.count(number(row["n_children"]), row["status"]),
                 )
             )
         caption = f"{self.words('table.event_study')}: {outcome.label(self.language)} ({self.wording.unit(outcome)})"
-        return self._table(
+        return self.table(
             "event_study", "event_time years_under_programme estimate interval band children", body, caption=caption
         )
 
@@ -327,7 +313,7 @@ class Tables:
             cells = (text(row["column_name"]), text(row["unit"]) or NOT_ESTIMABLE, text(row["description"]))
             by_table.setdefault(text(row["table_name"]), []).append(cells)
         return [
-            self._table(
+            self.table(
                 "dictionary", "column unit description", body, words=(1, 2),
                 caption=self.words("table.dictionary", table=name),
             )

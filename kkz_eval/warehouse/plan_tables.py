@@ -47,6 +47,11 @@ _OUTCOME = (
     (Column("age_years", "years", "mean age at measurement"), "DOUBLE"),
     (Column("window_years", "years", "age up to which years under the programme count"), "DOUBLE"),
 )
+_SURROGATE = (
+    (Column("outcome", "id", "later outcome"), "VARCHAR"),
+    (Column("surrogate", "id", "outcome of the exam that may tell of it"), "VARCHAR"),
+    (Column("position", "number", "place in the plan's order"), "INTEGER"),
+)
 _COMPARISON = (
     (Column("comparison", "id", "name of the comparison"), "VARCHAR"),
     (Column("position", "number", "place in the plan's order; the first is the main one"), "INTEGER"),
@@ -65,7 +70,9 @@ _EXCLUDED_PERIOD = (
 )
 _DOCUMENT = ((Column("document", "text", "the plan as canonical JSON"), "VARCHAR"),)
 
-PLAN_TABLES = ("study", "outcome", "comparison", "wave", "excluded_unit", "excluded_period", "document")
+PLAN_TABLES = (
+    "study", "outcome", "surrogate", "comparison", "wave", "excluded_unit", "excluded_period", "document",
+)  # fmt: skip
 
 
 def write_plan(connection: duckdb.DuckDBPyConnection, plan: Plan) -> str:
@@ -84,6 +91,8 @@ def write_plan(connection: duckdb.DuckDBPyConnection, plan: Plan) -> str:
           o.first_valid_period, o.last_valid_period, o.period_kind, o.measured_months, o.age_years, o.window_years)
          for position, o in enumerate(plan.outcomes, start=1)],
     )  # fmt: skip
+    signals = [(o.name, name, place) for o in plan.outcomes for place, name in enumerate(o.surrogates, start=1)]
+    _write(connection, "surrogate", "One row per outcome and surrogate.", _SURROGATE, signals)
     compared = [(c.name, position, c.region, c.control_group) for position, c in enumerate(plan.comparisons, start=1)]
     _write(connection, "comparison", "One row per comparison of the plan.", _COMPARISON, compared)
     _write(connection, "wave", "One row per wave that counts.", _WAVE, [(wave,) for wave in treatment.waves])

@@ -1,6 +1,6 @@
 -- One row per estimate of any estimator, with the numbers taken out where they rest on few children.
 --
--- key: outcome, comparison, estimator, aggregation, cohort_or_none, period_or_none, event_time_or_none
+-- key: outcome, comparison, estimator, aggregation, cohort_or_none, period_or_none, event_time_or_none, label
 --
 -- outcome             id        outcome of the plan
 -- comparison          text      comparison of the plan
@@ -12,6 +12,7 @@
 -- cohort              year      adoption cohort
 -- period              year      period
 -- event_time          number    periods since adoption
+-- label               text      overall for the mean of an aggregation, the name of a dose row, else empty
 -- estimate            estimate  effect in the outcome's own unit
 -- std_error           estimate  its standard error
 -- df                  number    degrees of freedom
@@ -28,11 +29,35 @@
 -- note                note      reason, or what a reader of the row must know
 -- plan_sha256         id        hash of the plan
 WITH estimate_row AS (
+    SELECT * FROM estimates.callaway_santanna_adjusted
+    UNION ALL
     SELECT * FROM estimates.callaway_santanna
+    UNION ALL
+    SELECT * FROM estimates.sun_abraham
+    UNION ALL
+    SELECT * FROM estimates.imputation
+    UNION ALL
+    SELECT * FROM estimates.two_stage
+    UNION ALL
+    SELECT * FROM estimates.etwfe
+    UNION ALL
+    SELECT * FROM estimates.etwfe_logit
+    UNION ALL
+    SELECT * FROM estimates.etwfe_poisson
+    UNION ALL
+    SELECT * FROM estimates.stacked
+    UNION ALL
+    SELECT * FROM estimates.synthetic_did
     UNION ALL
     SELECT * FROM estimates.event_study
     UNION ALL
     SELECT * FROM estimates.two_way_fixed_effects
+    UNION ALL
+    SELECT * FROM estimates.bacon
+    UNION ALL
+    SELECT * FROM estimates.dose
+    UNION ALL
+    SELECT * FROM estimates.triple_differences
 ),
 
 judged AS (
@@ -54,6 +79,7 @@ SELECT
     cohort,
     period,
     event_time,
+    label,
     CASE WHEN NOT is_small THEN estimate END AS estimate,
     CASE WHEN NOT is_small THEN std_error END AS std_error,
     CASE WHEN NOT is_small THEN df END AS df,

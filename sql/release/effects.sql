@@ -5,8 +5,8 @@
 -- outcome          id        outcome of the plan
 -- comparison       text      comparison of the plan
 -- estimator        text      estimator
--- aggregation      text      overall, group, calendar, event (means over cohorts, periods, event times), static, fully_exposed, pretest
--- row_label        text      cohort or period of the row, or all
+-- aggregation      text      overall, group, calendar, event (means over cohorts, periods, event times), static, fully_exposed, dose, decomposition, pretest
+-- row_label        text      cohort or period of the row, name of a dose row, or all
 -- cohort           year      adoption cohort: first exposed period
 -- event_time       number    periods since adoption
 -- period           year      period
@@ -28,7 +28,12 @@ SELECT
     comparison,
     estimator,
     aggregation,
-    COALESCE(CAST(cohort AS VARCHAR), CAST(period AS VARCHAR), 'all') AS row_label,
+    CASE
+        WHEN aggregation = 'decomposition'
+            THEN CAST(cohort AS VARCHAR) || ' against ' || COALESCE(CAST(period AS VARCHAR), 'never treated')
+        ELSE
+            COALESCE(CAST(cohort AS VARCHAR), CAST(period AS VARCHAR), NULLIF(NULLIF(label, ''), 'overall'), 'all')
+    END AS row_label,
     cohort,
     event_time,
     period,

@@ -3,7 +3,7 @@
 import duckdb
 import pytest
 
-from kkz_eval.evaluation.run import COLUMNS
+from kkz_eval.evaluation.made import ESTIMATE_COLUMNS, MADE_TABLES, PLAN_HASH
 from kkz_eval.warehouse import build_table, in_memory, read_catalog
 
 CATALOG = read_catalog()
@@ -16,9 +16,10 @@ def estimates(*n: int | None) -> list[tuple[object, ...]]:
     for schema in ("plan", "estimates", "disclosure", "ledger"):
         connection.execute(f"CREATE SCHEMA {schema}")
     connection.execute("CREATE TABLE plan.study AS SELECT 10 AS threshold")
-    columns = ", ".join(f"{column.name} {kind}" for column, kind in COLUMNS)
-    for estimator in ("callaway_santanna", "event_study", "two_way_fixed_effects"):
-        connection.execute(f"CREATE TABLE estimates.{estimator} ({columns})")
+    columns = ", ".join(f"{column.name} {kind}" for column, kind in (*ESTIMATE_COLUMNS, PLAN_HASH))
+    for table in MADE_TABLES.values():
+        if table.columns is ESTIMATE_COLUMNS:
+            connection.execute(f"CREATE TABLE {table.name} ({columns})")
     for period, children in enumerate(n, start=2012):
         connection.execute(
             f"INSERT INTO estimates.callaway_santanna (outcome, comparison, estimator, aggregation, period, n, status,"

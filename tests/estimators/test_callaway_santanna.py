@@ -5,12 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from kkz_eval.cells.panel import CellPanel
 from kkz_eval.errors import EstimationError
-from kkz_eval.estimators.callaway_santanna import callaway_santanna, cell_weights, child_covariance
+from kkz_eval.estimators.callaway_santanna import callaway_santanna, child_covariance
 from kkz_eval.estimators.result import EstimatorOptions, Fit
 from kkz_eval.inference.analytic import cluster_covariance
 
@@ -102,60 +100,6 @@ def test_equal_to_means_taken_by_hand_with_gaps_and_missing_cells(
         )
         assert fit.estimate[p] == pytest.approx(expected, abs=1e-12)
     assert "units without values in both periods left out" in fit.notes[0]
-
-
-@pytest.mark.parametrize("design", DESIGNS)
-@given(seed=st.integers(0, 10_000), factor=st.floats(0.01, 100))
-@settings(max_examples=8, deadline=None)
-def test_what_must_not_matter(design: str, seed: int, factor: float, simulated: Simulated, cells: Cells) -> None:
-    """Order of rows, names of clusters and units, scale of the weights, cells without children."""
-    frame = simulated(seed, n_units=24, n_clusters=6)
-    chosen = options(design=design)
-    fit = callaway_santanna(cells(frame), chosen)
-    assert_same(fit, callaway_santanna(cells(frame.sample(frac=1, random_state=seed)), chosen), 0)
-    assert_same(fit, callaway_santanna(cells(frame.assign(weight=factor * frame["weight"])), chosen), 1e-9)
-    renamed = frame.assign(kreis=frame["kreis"].map(lambda k: f"z{99 - int(k[1:]):02d}"))
-    assert_same(fit, callaway_santanna(cells(renamed), chosen), 1e-10)
-    other_names = frame.assign(unit=frame["unit"].map(lambda u: f"v{999 - int(u[1:]):03d}"))
-    assert_same(fit, callaway_santanna(cells(other_names), chosen), 1e-9)
-    empty = frame.drop_duplicates("unit").assign(period=2050, n=0, total=0.0, squares=0.0)
-    assert_same(fit, callaway_santanna(cells(pd.concat([frame, empty])), chosen), 0)
-
-
-def test_splitting_and_merging_cells_of_a_unit_changes_nothing(simulated: Simulated, cells: Cells) -> None:
-    """A unit split into two halves with half the children each is the same cross-section."""
-    frame = simulated(5)
-    halves = [
-        frame.assign(
-            unit=frame["unit"] + part, n=frame["n"] / 2, total=frame["total"] / 2, squares=frame["squares"] / 2
-        )
-        for part in ("x", "y")
-    ]
-    chosen = options(design="cross_section")
-    assert_same(callaway_santanna(cells(frame), chosen), callaway_santanna(cells(pd.concat(halves)), chosen), 1e-10)
-
-
-def test_unit_and_period_shifts_leave_the_panel_effects_alone(simulated: Simulated, cells: Cells) -> None:
-    """With fixed weights; with children as observations a change of composition moves the estimate, by design."""
-    frame = simulated(6)
-    shift = frame["unit"].map(lambda u: 5.0 * int(u[1:])) + frame["period"].map(lambda t: float((t % 7) ** 2))
-    shifted = frame.assign(total=frame["n"] * (frame["value"] + shift))
-    one, other = callaway_santanna(cells(frame), options()), callaway_santanna(cells(shifted), options())
-    np.testing.assert_allclose(one.estimate, other.estimate, atol=1e-10)
-    np.testing.assert_allclose(one.influence.values, other.influence.values, atol=1e-10)
-    chosen = options(design="cross_section")
-    moved = callaway_santanna(cells(shifted), chosen).estimate - callaway_santanna(cells(frame), chosen).estimate
-    assert np.abs(moved).max() > 0.1
-
-
-@pytest.mark.parametrize("base", ["varying", "universal"])
-def test_cell_weights_rebuild_every_estimate_and_sum_to_zero(base: str, simulated: Simulated, cells: Cells) -> None:
-    panel = cells(simulated(7))
-    fit = callaway_santanna(panel, options(base_period=base))
-    weights = cell_weights(fit)
-    np.testing.assert_allclose(np.einsum("put,ut->p", weights, panel.value), fit.estimate, atol=1e-12)
-    np.testing.assert_allclose(weights.sum(axis=2), 0, atol=1e-15)
-    np.testing.assert_allclose(weights.sum(axis=1), 0, atol=1e-15)
 
 
 def test_children_and_cells_give_the_same_answer(simulated: Simulated) -> None:

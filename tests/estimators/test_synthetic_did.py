@@ -72,24 +72,6 @@ def test_cohorts_are_estimated_on_their_own(simulated: Simulated, cells: Cells) 
     assert overall(fit) == pytest.approx(np.average(effects, weights=sizes))
 
 
-@pytest.mark.parametrize("options", [{}, {"anticipation": 1}, {"weighted": False}])
-def test_unit_effects_order_and_scale_do_not_matter(
-    options: dict[str, object], simulated: Simulated, cells: Cells
-) -> None:
-    panel, chosen = cells(simulated(3)), EstimatorOptions(**options)
-    fit = synthetic_did(panel, chosen)
-    level = np.random.default_rng(4).normal(size=(len(panel.units), 1)) * 9
-    shifted = synthetic_did(replace(panel, value=panel.value + level), chosen)
-    np.testing.assert_allclose(shifted.estimate, fit.estimate, rtol=1e-6, atol=1e-8)
-    scaled = synthetic_did(replace(panel, value=panel.value * 1000), chosen)
-    np.testing.assert_allclose(scaled.estimate, 1000 * fit.estimate, rtol=1e-6)
-    frame = simulated(3)
-    renamed = frame.assign(unit=frame["unit"].map(lambda label: f"v{999 - int(label[1:])}"))
-    turned = synthetic_did(cells(renamed), chosen)
-    np.testing.assert_allclose(turned.estimate, fit.estimate, rtol=1e-6, atol=1e-8)
-    np.testing.assert_allclose(turned.influence.values[::-1], fit.influence.values, atol=1e-6)
-
-
 def test_periods_of_anticipation_take_no_part(simulated: Simulated, cells: Cells) -> None:
     panel = cells(simulated(5, cohorts=(2015, np.nan)))
     disturbed = replace(panel, value=panel.value + 50 * (panel.periods == 2014))

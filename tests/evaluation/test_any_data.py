@@ -332,7 +332,6 @@ BAD = {
         {"estimator": "sunabraham"},
         "estimator sunabraham is not known; the nearest is sun_abraham",
     ),
-    "not built": (panel(), {"estimator": "dose"}, "estimator dose is not built yet; choose one of"),
     "inference": (panel(), {"inference": "bootstrap"}, "inference bootstrap is not known; choose one of analytic"),
     "aggregate": (panel(), {"aggregate": ["dynamic"]}, "aggregate dynamic is not known"),
     "no such rows": (panel(), {"aggregate": ["event"], "estimator": "twfe"}, "twfe gives no rows of event"),

@@ -56,7 +56,7 @@ def test_the_overall_effect_is_within_three_standard_errors_of_the_truth(
 ) -> None:
     """The truth of the overall effect: the planted effects of its (cohort, period) pairs, by cohort size."""
     rows = released(demo, "group_time").query(
-        "outcome == @outcome and comparison == 'main' and estimator == 'callaway_santanna' and event_time >= 0"
+        "outcome == @outcome and comparison == 'main' and estimator == 'callaway_santanna_adjusted' and event_time >= 0"
     )
     pairs = rows.dropna(subset=["estimate"]).merge(expected, on=["outcome", "cohort", "period"], how="left")
     assert len(pairs) == len(rows.dropna(subset=["estimate"])) > 0
@@ -69,7 +69,7 @@ def test_the_overall_effect_is_within_three_standard_errors_of_the_truth(
 def overall(study: Study, outcome: str) -> pd.Series:
     rows = released(study, "effects")
     rows = rows[rows["outcome"] == outcome].query(
-        "comparison == 'main' and estimator == 'callaway_santanna' and aggregation == 'overall'"
+        "comparison == 'main' and estimator == 'callaway_santanna_adjusted' and aggregation == 'overall'"
     )
     assert len(rows) == 1
     return rows.iloc[0]

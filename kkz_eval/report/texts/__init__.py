@@ -1,4 +1,4 @@
-"""All words of the report, one file per language.
+"""All words of the report, two files per language.
 
 What belongs here: wording and its lookup. What does not: numbers, rules and layout.
 """
@@ -56,5 +56,8 @@ def _flat(tree: dict[str, Any], above: str = "") -> dict[str, str]:
 @cache
 def load(language: Language) -> Texts:
     """The words of one language."""
-    found = resources.files(__package__).joinpath(f"{language}.toml").read_text(encoding="utf-8")
-    return Texts(language, _flat(tomllib.loads(found)))
+    folder = resources.files(__package__)
+    words: dict[str, str] = {}
+    for name in (language, f"{language}_calculations"):
+        words |= _flat(tomllib.loads(folder.joinpath(f"{name}.toml").read_text(encoding="utf-8")))
+    return Texts(language, words)

@@ -1,0 +1,97 @@
+"""Columns of the tables of schema `horizon`. What belongs here: names, units and meanings."""
+
+from kkz_eval.warehouse import Column
+
+_STATUS = (
+    (Column("status", "text", "estimated, or not estimable"), "VARCHAR"),
+    (Column("note", "note", "reason, or what a reader of the row must know"), "VARCHAR"),
+)
+_OUTCOME = (Column("outcome", "id", "outcome of the plan"), "VARCHAR")
+_PERIOD = (
+    (Column("period", "year", "period of the outcome; 0 where there is none"), "INTEGER"),
+    (Column("year", "year", "calendar year in which it is measured"), "INTEGER"),
+)
+DETECTABILITY_COLUMNS = (
+    _OUTCOME,
+    *_PERIOD,
+    (Column("is_projected", "flag", "after the data: from variances seen so far"), "BOOLEAN"),
+    (Column("is_extrapolated", "flag", "rests on drift over more years than were measured"), "BOOLEAN"),
+    (Column("n_effects", "number", "cohort and period effects behind the row"), "INTEGER"),
+    (Column("years_under_programme", "years", "longest exposure of a measured cohort"), "DOUBLE"),
+    (Column("share_of_full", "share", "mean exposure of treated cohorts, of a full one"), "DOUBLE"),
+    (Column("information", "number", "1/variance of the dose slope"), "DOUBLE"),
+    (Column("df", "number", "degrees of freedom"), "DOUBLE"),
+    (Column("mde_full", "estimate", "smallest effect of full exposure that is found with the plan's power"), "DOUBLE"),
+    (Column("mde_full_error", "estimate", "its standard error from the variation of places"), "DOUBLE"),
+    (Column("mde_nonnegative", "estimate", "the same for the slope with no negative weights"), "DOUBLE"),
+    (Column("mde_average", "estimate", "smallest average effect of all exposed cohorts that is found"), "DOUBLE"),
+    (Column("mde_latest_event", "estimate", "smallest effect of the longest event time that is found"), "DOUBLE"),
+    (Column("latest_event_time", "number", "longest event time"), "INTEGER"),
+    (Column("effect_worth_knowing", "estimate", "size of the full effect that the plan calls relevant"), "DOUBLE"),
+    (Column("is_detectable", "flag", "whether an effect of that size is found with the plan's power"), "BOOLEAN"),
+    (Column("p_detected", "share", "chance that a yearly look has found an effect of that size by then"), "DOUBLE"),
+    (Column("n", "count", "children behind the row; empty for years to come and where unknown"), "BIGINT"),
+    *_STATUS,
+)
+DOSE_RESPONSE_COLUMNS = (
+    _OUTCOME,
+    (Column("kind", "text", "slope, curve, or shape_test"), "VARCHAR"),
+    (Column("shape", "text", "linear, square_root, threshold; none for the curve"), "VARCHAR"),
+    (Column("method", "text", "gls, gls_nonnegative, or mean"), "VARCHAR"),
+    *_PERIOD,
+    (Column("low", "years", "lower end of the bin of exposure"), "DOUBLE"),
+    (Column("high", "years", "upper end of the bin of exposure"), "DOUBLE"),
+    (Column("estimate", "estimate", "effect of full exposure, or mean effect in the bin"), "DOUBLE"),
+    (Column("std_error", "estimate", "its standard error, leaving out one cluster at a time"), "DOUBLE"),
+    (Column("df", "number", "degrees of freedom"), "DOUBLE"),
+    (Column("ci_low", "estimate", "lower end of the interval of one look"), "DOUBLE"),
+    (Column("ci_high", "estimate", "upper end"), "DOUBLE"),
+    (Column("p_value", "number", "p-value of the test of the shape"), "DOUBLE"),
+    (Column("information", "number", "1/variance of the slope"), "DOUBLE"),
+    (Column("negative_share", "share", "share of negative weights"), "DOUBLE"),
+    (Column("mean_years", "years", "mean exposure of the effects, by their weight"), "DOUBLE"),
+    (Column("n_effects", "number", "cohort and period effects behind the row"), "INTEGER"),
+    (Column("n", "count", "children behind the row"), "BIGINT"),
+    *_STATUS,
+)
+LOOK_COLUMNS = (
+    _OUTCOME,
+    *_PERIOD,
+    (Column("information", "number", "1/variance of the slope when the look was taken"), "DOUBLE"),
+    (Column("fraction", "share", "information, of that planned for the last look"), "DOUBLE"),
+    (Column("alpha_spent", "share", "error spent up to and with this look"), "DOUBLE"),
+    (Column("z_bound", "number", "bound of the statistic, normal"), "DOUBLE"),
+    (Column("t_bound", "number", "the same for few clusters"), "DOUBLE"),
+    (Column("estimate", "estimate", "effect of full exposure by the dose slope"), "DOUBLE"),
+    (Column("std_error", "estimate", "its standard error"), "DOUBLE"),
+    (Column("df", "number", "degrees of freedom"), "DOUBLE"),
+    (Column("p_value", "number", "p-value of this look alone"), "DOUBLE"),
+    (Column("ci_low", "estimate", "lower end of the repeated interval, valid over all looks"), "DOUBLE"),
+    (Column("ci_high", "estimate", "upper end"), "DOUBLE"),
+    (Column("has_crossed", "flag", "whether the statistic passed the bound"), "BOOLEAN"),
+    (Column("verdict", "text", "effect, no_relevant_effect, undecided"), "VARCHAR"),
+    (
+        Column("reported_estimate", "estimate", "effect of full exposure by the slope without negative weights"),
+        "DOUBLE",
+    ),
+    (Column("reported_std_error", "estimate", "its standard error"), "DOUBLE"),
+    (Column("sequence_low", "estimate", "lower end of the interval valid at any number of looks, about"), "DOUBLE"),
+    (Column("sequence_high", "estimate", "upper end"), "DOUBLE"),
+    (Column("power_planned", "share", "chance to find the effect worth knowing at the last planned look"), "DOUBLE"),
+    (Column("power_current", "share", "the same if the effect is as seen now"), "DOUBLE"),
+    (Column("n", "count", "children behind the row"), "BIGINT"),
+    *_STATUS,
+)
+PLACEBO_COLUMNS = (
+    _OUTCOME,
+    (Column("n_draws", "number", "fake adoptions drawn"), "INTEGER"),
+    (Column("n_units", "number", "places among which they were drawn"), "INTEGER"),
+    (Column("first_period", "year", "first period"), "INTEGER"),
+    (Column("last_period", "year", "last period"), "INTEGER"),
+    (Column("sd", "estimate", "spread of the fake effects of full exposure"), "DOUBLE"),
+    (Column("formula_sd", "estimate", "spread that the variance formula expects"), "DOUBLE"),
+    (Column("ratio", "number", "sd divided by formula_sd"), "DOUBLE"),
+    (Column("size", "share", "share of fake adoptions in which an effect would be reported"), "DOUBLE"),
+    (Column("mde", "estimate", "effect of full exposure found with the plan's power among them"), "DOUBLE"),
+    *_STATUS,
+)
