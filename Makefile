@@ -1,11 +1,12 @@
 # make run    set-up, demo study, the whole job; prints the report's path and the main findings
 # make test   set-up, lint, types, import contracts, all tests but the slow ones
+# make bench  time and memory of the estimators, beside packages that do the same
 
 PYTHON ?= python3
 STUDY ?= studies/demo
 BIN := .venv/bin
 
-.PHONY: run test lint types contracts pytest test-slow test-wheel setup lock clean
+.PHONY: run test lint types contracts pytest test-slow test-wheel bench setup lock clean
 
 run: setup
 	$(BIN)/kkz-eval demo --study $(STUDY)
@@ -38,6 +39,15 @@ test-wheel: setup
 	build/wheel/venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
 	build/wheel/venv/bin/pip install --quiet --disable-pip-version-check --no-deps build/wheel/*.whl
 	cd build/wheel && venv/bin/kkz-eval demo --study study --scale 0.01 && venv/bin/kkz-eval run --study study
+
+# The packages compared with go to an environment of their own; BENCH=--large adds 100 million rows.
+bench: setup
+	$(PYTHON) -m venv build/bench
+	build/bench/bin/pip install --quiet --disable-pip-version-check $$($(PYTHON) -c "import tomllib; \
+		print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['bench'])")
+	$(BIN)/python benchmarks/estimate_rows.py $(BENCH)
+	$(BIN)/python benchmarks/inference.py --peer-python build/bench/bin/python
+	$(BIN)/python benchmarks/estimate_children.py --peer-python build/bench/bin/python
 
 setup: .venv/installed
 

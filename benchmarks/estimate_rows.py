@@ -7,6 +7,7 @@ Every run is a process of its own; imports do not count, and the file has been r
 """
 
 import argparse
+import sys
 import tempfile
 from pathlib import Path
 
@@ -78,6 +79,7 @@ def main() -> None:
             make_rows(path, n_rows)
             for y in ("y", "real"):
                 runs = [(in_process(BARE, str(path), y), in_process(OURS, str(path), y)) for _ in range(options.repeat)]
+                print(f"{n_rows:,} rows, {y}: {len(runs)} runs done", file=sys.stderr)
                 bare, ours = medians([run[0] for run in runs]), medians([run[1] for run in runs])
                 lines.append(
                     (

@@ -4,16 +4,20 @@ Placebo reassignment: 9,999 reassignments of the cohorts of 396 places over 20 y
 for 12 outcomes. Wild cluster bootstrap: 9,999 draws with the null imposed, of the one coefficient of a two-way fixed
 effects regression on the same cells in 53 clusters: p-value, and p-value with interval, against wildboottest 0.3.2 and
 pyfixest 0.60 (p-value only: they give no interval here). These run in this Python if they are installed (extra
-`bench`), else in the one named by --peer-python. Imports, simulated data and fits count on no side.
+`bench`), else in the one named by --peer-python. Imports, simulated data and fits count on
+no side; linear algebra runs in one thread on every side, so that figures do not depend on what else runs.
 """
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before numpy is imported
 
 import numpy as np
 import pandas as pd

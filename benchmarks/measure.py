@@ -40,7 +40,7 @@ def in_process(code: str, *arguments: str, python: str = sys.executable) -> dict
     )
     if done.returncode:
         raise RuntimeError((done.stderr.strip().splitlines() or ["no message"])[-1])
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, float] = json.loads(done.stdout[done.stdout.rindex("{") :])  # after any progress bar
     return found
 
 

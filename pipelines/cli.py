@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from kkz_eval.errors import KkzError
+from pipelines.cli_horizon import horizon
 from pipelines.resources import DEFAULT_STUDY, STUDY_VARIABLE
 
 app = typer.Typer(
@@ -22,6 +23,8 @@ StudyOption = Annotated[
     Path, typer.Option("--study", envvar=STUDY_VARIABLE, help="Folder of the study.", show_default=True)
 ]
 DEFAULT = Path(DEFAULT_STUDY)
+
+app.command()(horizon)
 
 
 def main() -> None:

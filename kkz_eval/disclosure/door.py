@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 RELEASED_TABLES = (
     "participation", "coverage", "description", "exposure", "effects", "event_study", "group_time", "cross_check",
-    "detectability", "dose_response", "looks", "placebo_adoption", "early_signal", "cost", "dictionary",
+    "detectability", "dose_response", "looks", "placebo_adoption", "early_signal", "cost",
+    "sensitivity", "dictionary",
 )  # fmt: skip
 
 #: What a file in sql/release may read. `cells.event_exposure` holds years under the programme only.

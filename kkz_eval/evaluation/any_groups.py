@@ -24,7 +24,7 @@ WEIGHT_SUMS = ("sum_w", "sum_ww", "sum_wy", "sum_wwy", "sum_wwyy")
 TOO_LARGE = 1e75
 EXACT_INTEGER = 2.0**31
 HEAVY = 1_000.0
-"""Times the root of the mean square that the largest value may have before sums are kept in more digits."""
+"""Times the typical size of a group's values that the largest value may have before sums are kept in more digits."""
 
 
 @dataclass(frozen=True)
@@ -69,15 +69,21 @@ def grouped(rows: Rows, roles: Roles, *, design: SampleDesign, kept: Kept) -> "p
     _check(n_rows, extents, roles, design)
     largest = {key: extents[name].largest for key, name in numbers.items()}
     wide = roles.weights is not None or kept == "moments"
-    table = _groups(rows, roles, kept, _Sums(n_rows, largest, rows.is_whole(roles.outcome), wide))
-    is_never = ~np.isfinite(table["cohort"]) | (table["cohort"] == roles.never)
-    one_never = table["cohort"][is_never].nunique(dropna=False) <= 1
-    if not one_never or (kept != "value" and not wide and _is_heavy(table, largest["y"])):
+    sums = _Sums(n_rows, largest, rows.is_whole(roles.outcome), wide)
+    table = _groups(rows, roles, kept, sums)
+    one_never = table["cohort"][_is_never(table, roles)].nunique(dropna=False) > 1
+    if one_never:
+        table = _groups(rows, roles, kept, sums, one_never=True)
+    if kept != "value" and not wide and _is_heavy(table, largest["y"]):
         sums = _Sums(n_rows, largest, rows.is_whole(roles.outcome), True)
-        table = _groups(rows, roles, kept, sums, one_never=not one_never)
-        is_never = ~np.isfinite(table["cohort"]) | (table["cohort"] == roles.never)
+        table = _groups(rows, roles, kept, sums, one_never=one_never)
     _need_clear_never(rows, roles, table)
-    return table.assign(cohort=table["cohort"].mask(is_never, NEVER))
+    return table.assign(cohort=table["cohort"].mask(_is_never(table, roles), NEVER))
+
+
+def _is_never(table: "pd.DataFrame", roles: Roles) -> "pd.Series[bool]":
+    is_never: pd.Series[bool] = ~np.isfinite(table["cohort"]) | (table["cohort"] == roles.never)
+    return is_never
 
 
 def _groups(rows: Rows, roles: Roles, kept: Kept, sums: "_Sums", *, one_never: bool = False) -> "pd.DataFrame":
@@ -105,9 +111,11 @@ def _groups(rows: Rows, roles: Roles, kept: Kept, sums: "_Sums", *, one_never: b
 
 
 def _is_heavy(table: "pd.DataFrame", largest: float) -> bool:
-    """Whether outcomes are typically so much smaller than the largest that sums must be kept in more digits."""
-    n, squares = float(table["n"].sum()), float(table["squares"].sum())
-    return n > 0 and squares < n * (largest / HEAVY) ** 2
+    """Whether outcomes of most groups are so much smaller than the largest that sums must be kept in more digits."""
+    some = table["n"] > 0
+    if not some.any():
+        return False
+    return float((table["squares"] / table["n"])[some].median()) < (largest / HEAVY) ** 2
 
 
 def _named(expressions: Mapping[str, str]) -> str:

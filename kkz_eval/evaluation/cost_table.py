@@ -30,8 +30,8 @@ RATES = (0.01, 0.05)
 #: Children under 6 are six birth cohorts.
 COHORTS_UNDER_6 = 6
 NO_FULL_EFFECT = (
-    "no effect of full exposure yet: the average effect so far stands for it, at the cost of full exposure, which makes "
-    "a case look dearer than it is if effects grow with exposure"
+    "no effect of full exposure yet: the average effect so far stands for it, set against the cost of full exposure, "
+    "which makes a case look dearer than it is if effects grow with exposure"
 )
 
 

@@ -76,18 +76,23 @@ class _Signal:
     def rows(self) -> Iterator[dict[str, object]]:
         """All rows; what cannot be estimated is a row with the reason."""
         try:
-            later, *findings = [self._compared(name) for name in (self._outcome.name, *self._outcome.surrogates)]
-            unadjusted = self._cells.compared(self._outcome.name, self._comparison).panel
-            link = self._linked.link(self._outcome, self._comparison, unadjusted)
+            findings = [self._compared(name) for name in self._outcome.surrogates]
+            link = self._linked.link(self._outcome, self._comparison)
         except EstimationError as reason:
             yield self._without("ahead", "index", str(reason))
             return
         examined = sorted(set.intersection(*(set(f.panel.periods.tolist()) for f in findings)))
-        due = later.panel.periods.tolist()
+        due = self._linked.due(self._outcome.name)
         known = [t for t in examined if t in due]
         ahead = [t for t in examined if t > max(due)]
-        yield from self._before(link, later, findings, known)
-        misses = yield from self._known(link, later, findings, known)
+        misses = None
+        try:
+            later = self._compared(self._outcome.name)
+        except EstimationError as reason:  # no year after adoption yet: the time for which the index is made
+            yield self._without("known", "index", str(reason))
+        else:
+            yield from self._before(link, later, findings, known)
+            misses = yield from self._known(link, later, findings, known)
         yield from self._ahead(link, findings, examined, ahead, misses)
 
     def _before(
@@ -166,8 +171,8 @@ class _Signal:
             if row["cohort"] is None:
                 yield self._without("ahead", kind, NO_ERROR if len(misses) else str(reason))
             return
-        what = "miss" if kind == "bound" else "far end of the interval of a miss"
-        note = "; ".join(filter(None, [f"largest {what} among known cohorts: {bound.n_misses}", bound.reason]))
+        what = "largest past miss" if kind == "bound" else "far end of the interval of a past miss, the largest"
+        note = "; ".join(filter(None, [f"{what}; known cohorts: {bound.n_misses}", bound.reason]))
         widened = {**row, "kind": kind, "largest_miss": bound.largest_miss, "breakdown": bound.breakdown, "note": note}
         for multiple, low, high in bound.intervals:
             yield {**widened, "multiple": multiple, "ci_low": low, "ci_high": high}

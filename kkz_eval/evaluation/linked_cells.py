@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import duckdb
 import numpy as np
+from numpy.typing import NDArray
 
 from kkz_eval.cells.moments import MomentPanel
-from kkz_eval.cells.panel import CellPanel
 from kkz_eval.errors import EstimationError
 from kkz_eval.estimators.result import FloatArray
 from kkz_eval.horizon.surrogate import SurrogateLink, surrogate_link
@@ -35,18 +35,24 @@ class Link:
 
 
 class LinkedCells:
-    """Reads `cells.linked_moment` and adoption once from an open warehouse."""
+    """Reads `cells.linked_moment`, adoption and the cells that estimation uses once from an open warehouse."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._moments = read_frame(
             connection, "cells.linked_moment", ("outcome", "unit", "period", "first_factor", "second_factor")
         ).astype({"total_examined": "float64", "total_linked": "float64"})
         self._adoption = read_frame(connection, "cells.adoption", ("outcome", "unit"))
+        panel = read_frame(connection, "cells.panel", ("outcome", "unit", "period"))
+        self._used = panel[panel["is_used"]]
 
-    def link(self, outcome: Outcome, comparison: Comparison, later: CellPanel) -> Link:
+    def due(self, outcome: str) -> list[int]:
+        """Entry years for which estimation uses the outcome, in ascending order."""
+        return sorted({int(t) for t in self._used.loc[self._used["outcome"] == outcome, "period"]})
+
+    def link(self, outcome: Outcome, comparison: Comparison) -> Link:
         """The link among linked children; where no child is linked, that of municipal means with its label.
 
-        later: cells of the outcome, read only for the second. Raises EstimationError when neither can be estimated.
+        Raises EstimationError when neither can be estimated.
         """
         own = self._moments[self._moments["outcome"] == outcome.name]
         if own.empty:
@@ -56,44 +62,51 @@ class LinkedCells:
             )
         if (own["n_linked"] > 0).any():
             return self._linked(outcome, comparison)
-        return self._unlinked(outcome, comparison, later)
+        return self._unlinked(outcome, comparison)
 
     def _linked(self, outcome: Outcome, comparison: Comparison) -> Link:
-        panel = self.linked_panel(outcome, comparison)
-        link = surrogate_link(panel, anticipation=comparison.anticipation)
+        link = surrogate_link(self.linked_panel(outcome, comparison), anticipation=comparison.anticipation)
         n = round(link.n_children)
         return Link(link, f"{link.label}; {n} children; {_slopes(link)}", n)
 
     def linked_panel(self, outcome: Outcome, comparison: Comparison) -> MomentPanel:
-        """Moments of the children whose findings and outcome are known under one pseudonym."""
+        """Moments of the children whose findings and outcome are known under one pseudonym.
+
+        Unlike cells that effects are estimated from, it may hold no year after adoption: the link needs none.
+        """
         own = self._moments[(self._moments["outcome"] == outcome.name) & (self._moments["n_linked"] > 0)]
-        wide = _wide(own, "total_linked").reset_index()
-        adoption = self._adoption[self._adoption["outcome"] == outcome.name]
-        if comparison.region != "all":
-            adoption = adoption[adoption["region"] == comparison.region]
-        cells = wide.merge(adoption[["unit", "cohort", "cluster", "weight"]], on="unit", validate="many_to_one")
-        if cells.empty:
-            raise EstimationError(f"{outcome.name}: no linked child lives in a unit of this comparison.")
-        names = outcome.surrogates
-        return MomentPanel.from_moments(
-            cells,
-            outcome.name,
-            x={name: f"1 {name}" for name in names},
-            xx={(a, b): f"{a} {b}" for i, a in enumerate(names) for b in names[i:]},
-            xy={name: f"{name} y" for name in names},
-            n="1 1",
-            total="1 y",
-            total_of_squares="y y",
-            cluster="cluster",
-            weight="weight",
+        place = self._place(outcome.name, comparison, own)
+        layers = place.layers(_wide(own, "total_linked"))
+        factors = ("1", *outcome.surrogates)
+        moments = np.stack([[layers[_pair(factors, i, j)] for i in range(len(factors))] for j in range(len(factors))])
+        cross = np.stack([layers[f"{name} y"] for name in factors])
+        moments, cross = np.nan_to_num(moments), np.nan_to_num(cross)
+        n, total = moments[0, 0], cross[0]
+        return MomentPanel(
+            outcome=outcome.name,
+            units=place.units,
+            periods=place.periods,
+            cohort=place.cohort,
+            cluster=place.cluster,
+            weight=place.weight,
+            n=n,
+            total=total,
+            total_of_squares=np.nan_to_num(layers["y y"]),
+            value=np.divide(total, n, out=np.full(n.shape, np.nan), where=n > 0),
+            covariate_names=outcome.surrogates,
+            moments=np.moveaxis(moments, (0, 1), (2, 3)),
+            cross=np.moveaxis(cross, 0, 2),
+            missing=np.zeros(len(place.units)),
         )
 
-    def _unlinked(self, outcome: Outcome, comparison: Comparison, later: CellPanel) -> Link:
-        means, sampling = self._examined(outcome, later)
-        untreated = later.cohort[:, None] > later.periods[None] + comparison.anticipation
+    def _unlinked(self, outcome: Outcome, comparison: Comparison) -> Link:
+        own = self._used[self._used["outcome"] == outcome.name]
+        place = self._place(outcome.name, comparison, own)
+        later = place.layers(own.set_index(["unit", "period"])[["value"]])["value"]
+        means, sampling = self._examined(outcome, place)
         found = errors_in_variables(
-            later.value, means, sampling, untreated,
-            names=outcome.surrogates, units=later.units, clusters=later.cluster,
+            later, means, sampling, place.cohort[:, None] > place.periods[None] + comparison.anticipation,
+            names=outcome.surrogates, units=place.units, clusters=place.cluster,
         )  # fmt: skip
         note = (
             f"{found.link.label}; reliability {found.reliability:.2f}, {found.n_cells} means of {found.n_units} units; "
@@ -101,26 +114,59 @@ class LinkedCells:
         )
         return Link(found.link, note, None)
 
-    def _examined(self, outcome: Outcome, later: CellPanel) -> tuple[FloatArray, FloatArray]:
+    def _examined(self, outcome: Outcome, place: "_Place") -> tuple[FloatArray, FloatArray]:
         """Means (U, T, k) of the findings and their sampling covariance (U, T, k, k); NaN where not known."""
         names = outcome.surrogates
-        own = self._moments[self._moments["outcome"] == outcome.name]
-        wide = _wide(own[own["second_factor"] != "y"], "total_examined")
-        places = [(unit, int(period)) for unit in later.units for period in later.periods]
-        wide = wide.reindex(places)
-
-        def layer(pair: str) -> FloatArray:
-            return np.asarray(wide[pair].to_numpy(dtype=np.float64).reshape(later.value.shape), dtype=np.float64)
-
-        n = layer("1 1")
-        means = np.stack([layer(f"1 {name}") / n for name in names], axis=2)
+        own = self._moments[(self._moments["outcome"] == outcome.name) & (self._moments["second_factor"] != "y")]
+        layers = place.layers(_wide(own, "total_examined"))
+        n = layers["1 1"]
+        means = np.stack([layers[f"1 {name}"] / n for name in names], axis=2)
         sampling = np.full((*n.shape, len(names), len(names)), np.nan)
         several = np.where(n > 1, n, np.nan)  # one child says nothing of the spread between children
         for i, a in enumerate(names):
             for j, b in enumerate(names[i:], start=i):
-                spread = layer(f"{a} {b}") - n * means[..., i] * means[..., j]
+                spread = layers[f"{a} {b}"] - n * means[..., i] * means[..., j]
                 sampling[..., i, j] = sampling[..., j, i] = spread / (several - 1) / several
         return means, sampling
+
+    def _place(self, outcome: str, comparison: Comparison, rows: "pd.DataFrame") -> "_Place":
+        """The units of the comparison with rows, and the periods of these."""
+        adoption = self._adoption[self._adoption["outcome"] == outcome]
+        if comparison.region != "all":
+            adoption = adoption[adoption["region"] == comparison.region]
+        adoption = adoption[adoption["unit"].isin(rows["unit"])].sort_values("unit")
+        if adoption.empty:
+            raise EstimationError(f"{outcome}: no unit of this comparison has children both at the exam and at school.")
+        return _Place(
+            units=adoption["unit"].to_numpy(dtype=np.str_),
+            periods=np.unique(rows.loc[rows["unit"].isin(adoption["unit"]), "period"].to_numpy(dtype=np.int64)),
+            cohort=np.asarray(adoption["cohort"].astype("Float64").fillna(np.inf), dtype=np.float64),
+            cluster=adoption["cluster"].to_numpy(dtype=np.str_),
+            weight=adoption["weight"].to_numpy(dtype=np.float64),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """Units (U,) in ascending order with what is fixed for them, and periods (T,)."""
+
+    units: NDArray[np.str_]
+    periods: NDArray[np.int64]
+    cohort: FloatArray
+    cluster: NDArray[np.str_]
+    weight: FloatArray
+
+    def layers(self, wide: "pd.DataFrame") -> dict[str, FloatArray]:
+        """Each column of a frame by unit and period as (U, T); NaN where the frame has no row."""
+        places = [(str(unit), int(period)) for unit in self.units for period in self.periods]
+        filled = wide.reindex(places)
+        shape = (len(self.units), len(self.periods))
+        return {str(name): filled[name].to_numpy(dtype=np.float64).reshape(shape) for name in filled.columns}
+
+
+def _pair(factors: Sequence[str], i: int, j: int) -> str:
+    """The column of a product; the table holds every pair once, in the plan's order."""
+    return f"{factors[min(i, j)]} {factors[max(i, j)]}"
 
 
 def _wide(moments: "pd.DataFrame", values: str) -> "pd.DataFrame":

@@ -238,7 +238,11 @@ _ALL = (
         COST_COLUMNS,
         (
             *(f"estimates.{name}" for name in PLAN_ESTIMATORS),
-            "reference.exposure", "reference.gemeinde", "reference.participation", "reference.unit", "plan.document",
+            "reference.exposure",
+            "reference.gemeinde",
+            "reference.participation",
+            "reference.unit",
+            "plan.document",
         ),
         _cost_rows,
     ),

@@ -72,8 +72,14 @@ def _trends(main: MainResult) -> list[Finding]:
         return [not_estimable(name, str(reason)) for name, _ in ON_TRENDS]
     found: list[Finding] = []
     for name, threat in ON_TRENDS:
-        found += _said(name, partial(threat, path=path), main)
+        found += _said(name, partial(_on_path, threat, path), main)
     return found
+
+
+def _on_path(
+    threat: Callable[[MainResult, trends.Path], list[Finding]], path: trends.Path, main: MainResult
+) -> list[Finding]:
+    return threat(main, path)
 
 
 def _said(name: str, threat: Threat, main: MainResult) -> list[Finding]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from kkz_eval.cells.panel import CellPanel
 from kkz_eval.errors import EstimationError
-from kkz_eval.estimators.registry import estimator
+from kkz_eval.estimators.registry import ESTIMANDS, estimator
 from kkz_eval.estimators.result import (
     BasePeriod,
     ControlGroup,
@@ -28,6 +28,10 @@ from kkz_eval.inference.pretest import wald_pretest
 from kkz_eval.inference.uncertainty import Uncertainty, cluster_counts, effective_treated_clusters, t_intervals
 
 REFERENCE = "reference period, zero by construction"
+#: Estimators whose own notes do not say what they estimate.
+WORDLESS = frozenset(
+    {"callaway_santanna", "callaway_santanna_adjusted", "two_way_fixed_effects", "event_study", "synthetic_did"}
+)
 
 
 @dataclass(frozen=True)
@@ -238,7 +242,10 @@ def _position(fit: Fit, p: int) -> tuple[int, int, int, int]:
 
 
 def _note(fit: Fit, uncertainty: Uncertainty, p: int) -> str:
-    parts = [uncertainty.reason[p] or "", REFERENCE if fit.is_reference[p] else "", fit.notes[p]]
+    parameter = fit.parameters[p]
+    is_main = parameter.aggregation in ("overall", "static") or parameter.label == "overall"
+    said = ESTIMANDS[fit.estimator] if is_main and fit.estimator in WORDLESS else ""
+    parts = [uncertainty.reason[p] or "", REFERENCE if fit.is_reference[p] else "", fit.notes[p], said]
     return "; ".join(part for part in parts if part)
 
 

@@ -21,7 +21,7 @@ from kkz_eval.estimators.aggregation import aggregation_weights, averages, plan_
 from kkz_eval.estimators.group_time import Pairs, Sample
 from kkz_eval.estimators.result import BoolArray, EstimatorOptions, Fit, FloatArray
 
-CHUNK = 250
+CHUNK = 500
 TIE = 1e-9
 """Draws whose |t| is smaller by less than this share tie with the observed one and count as at least as large."""
 ROUNDING = 1e-12
@@ -219,7 +219,7 @@ class _Placebo:
     def statistics(self, cohort: FloatArray) -> FloatArray:
         """(P, M) t statistics for cohorts (P, units); NaN where an effect or its error does not exist."""
         belongs = (cohort[:, None, self.member] == self.cohorts[None, :, None]).astype(np.float64)
-        sums, masses, counts = (belongs @ columns for columns in (self.moment, self.mass, self.complete))
+        sums, masses, counts = (self._by_cohort(belongs, part) for part in (self.moment, self.mass, self.complete))
         means, totals, exists = [], [], np.ones((len(cohort), self.mass.shape[1]), dtype=bool)
         for side in self.sides:
             total = (masses * side).sum(axis=1)
@@ -228,66 +228,80 @@ class _Placebo:
             means.append((sums * side).sum(axis=1) / totals[-1])
         effect = np.where(exists, np.where(self.is_reference, 0.0, means[0] - means[1]), np.nan)
         size = (belongs @ self.weight)[:, self.treated]
-        weights = aggregation_weights(self.plan, size, exists)
+        if (size == size[0]).all() and (exists == exists[0]).all():  # as with equal weights and a complete panel
+            weights = aggregation_weights(self.plan, size[:1], exists[:1])
+        else:
+            weights = aggregation_weights(self.plan, size, exists)
         n_pairs = effect.shape[1]
         estimates = np.concatenate([effect, averages(weights, effect)], axis=1)[:, self.parameters]
         statistics = np.full(estimates.shape, np.nan)
         terms = []
         for p in self.parameters:
-            loading = (np.arange(n_pairs) == p) * np.ones((len(cohort), 1)) if p < n_pairs else weights[:, p - n_pairs]
-            loading = np.where(exists & ~self.is_reference, np.nan_to_num(loading), 0.0)
-            terms.append([self._term(h, loading, means, totals) for h in range(len(self.cohorts))])
+            loading = (np.arange(n_pairs) == p)[None] * 1.0 if p < n_pairs else weights[:, p - n_pairs]
+            used = np.flatnonzero((np.nan_to_num(loading) != 0).any(axis=0) & ~self.is_reference)
+            loading = np.where(exists[:, used], np.nan_to_num(loading[:, used]), 0.0)
+            terms.append([self._term(h, used, loading, means, totals) for h in range(len(self.cohorts))])
         variance = self._variances(belongs, terms)
         usable = np.isfinite(estimates) & (variance > (ROUNDING * np.maximum(1, np.abs(estimates))) ** 2)
         statistics[usable] = estimates[usable] / np.sqrt(variance[usable])
         return statistics
 
-    def _term(
-        self, h: int, loading: FloatArray, means: list[FloatArray], totals: list[FloatArray]
-    ) -> tuple[FloatArray, FloatArray]:
-        """Columns (U, J) and factors (P, J): the influence function of the units while they are in cohort h.
+    def _by_cohort(self, belongs: FloatArray, values: FloatArray) -> FloatArray:
+        """(P, H, K) sums of values (U, K) over the units of each cohort."""
+        once = values[:, :1] if (values == values[:, :1]).all() else values  # a complete panel
+        sums = belongs.reshape(-1, belongs.shape[2]) @ once
+        return np.broadcast_to(sums.reshape(*belongs.shape[:2], -1), (*belongs.shape[:2], values.shape[1]))
 
-        It is that of the sum of effects with loadings (P, K).
+    def _term(
+        self,
+        h: int,
+        used: NDArray[np.intp],
+        loading: FloatArray,
+        means: list[FloatArray],
+        totals: list[FloatArray],
+    ) -> tuple[FloatArray, FloatArray]:
+        """Columns (U, J) and factors (J, P): the influence function of the units while they are in cohort h.
+
+        It is that of the sum of the effects `used` with loadings (P, their number).
         """
-        used = np.flatnonzero((loading != 0).any(axis=0) & ((self.sides[0][h] != 0) | (self.sides[1][h] != 0)))
-        slope, level = np.zeros((2, len(loading), len(used)))
+        here = (self.sides[0][h, used] != 0) | (self.sides[1][h, used] != 0)
+        used, loading = used[here], loading[:, here]
+        slope, level = np.zeros((2, *loading.shape))
         for side, sign, mean, total in zip(self.sides, (1.0, -1.0), means, totals, strict=True):
-            share = sign * side[h, used] * loading[:, used] / total[:, used]
+            share = sign * side[h, used] * loading / total[:, used]
             slope += share
             level -= share * mean[:, used]
         mass = self.mass[:, used]
         if len(used) > 1 and (mass == mass[:, :1]).all():  # a complete panel
             mass, level = mass[:, :1], level.sum(axis=1, keepdims=True)
-        return np.hstack([self.moment[:, used], mass]), np.hstack([slope, level])
+        return np.hstack([self.moment[:, used], mass]), np.ascontiguousarray(np.hstack([slope, level]).T)
 
     def _variances(self, belongs: FloatArray, terms: list[list[tuple[FloatArray, FloatArray]]]) -> FloatArray:
         """(P, M) summed squared cluster sums of the influence functions that have terms [m][h]."""
-        variances = np.zeros((len(belongs), len(terms)))
-        short = [self.together and max(f.shape[1] for _, f in term) <= FEW_COLUMNS for term in terms]
-        for h in range(len(self.cohorts)):
-            chosen = [m for m in range(len(terms)) if short[m]]
-            if chosen:
-                members = np.ascontiguousarray(belongs[:, h])
-                variances[:, chosen] += _quadratic(members, [terms[m][h] for m in chosen])
-        for m in (m for m in range(len(terms)) if not short[m]):
-            influence = np.zeros((len(belongs), len(self.mass)))
-            for h, (columns, factors) in enumerate(terms[m]):
-                influence += belongs[:, h] * (factors @ columns.T)
-            sums = influence if self.together else np.add.reduceat(influence, self.starts, axis=1)
-            variances[:, m] = np.einsum("pc,pc->p", sums, sums)
-        return variances
+        members = np.ascontiguousarray(belongs.transpose(1, 2, 0))  # (H, U, P)
+        variances = np.zeros((len(terms), len(belongs)))
+        short = [self.together and max(len(f) for _, f in term) <= FEW_COLUMNS for term in terms]
+        chosen = np.flatnonzero(short)
+        for h, those in enumerate(members if len(chosen) else ()):
+            variances[chosen] += _quadratic(those, [terms[m][h] for m in chosen])
+        for m in np.flatnonzero(~np.array(short)):
+            influence = np.zeros(members.shape[1:])
+            for those, (columns, factors) in zip(members, terms[m], strict=True):
+                part = columns @ factors
+                part *= those
+                influence += part
+            sums = influence if self.together else np.add.reduceat(influence, self.starts, axis=0)
+            variances[m] = np.einsum("cp,cp->p", sums, sums)
+        return variances.T
 
 
 def _quadratic(members: FloatArray, terms: list[tuple[FloatArray, FloatArray]]) -> FloatArray:
-    """(P, M) sums over member units, members (P, U), of the squares of columns (U, J) times factors (P, J)."""
+    """(M, P) sums over member units, members (U, P), of the squares of columns (U, J) times factors (J, P)."""
     pairs = [np.triu_indices(columns.shape[1]) for columns, _ in terms]
-    parts = [columns[:, i] * columns[:, j] for (columns, _), (i, j) in zip(terms, pairs, strict=True)]
-    products = members @ np.hstack(parts)
-    squares = np.zeros((len(members), len(terms)))
-    end = 0
+    parts = [c[:, i] * c[:, j] * np.where(i == j, 1.0, 2.0) for (c, _), (i, j) in zip(terms, pairs, strict=True)]
+    products = iter(np.hstack(parts).T @ members)
+    squares = np.zeros((len(terms), members.shape[1]))
     for m, ((_, factors), (i, j)) in enumerate(zip(terms, pairs, strict=True)):
-        start, end = end, end + len(i)
-        squares[:, m] = (products[:, start:end] * factors[:, i] * (np.where(i == j, 1.0, 2.0) * factors[:, j])).sum(
-            axis=1
-        )
+        for a, b in zip(i.tolist(), j.tolist(), strict=True):
+            squares[m] += next(products) * factors[a] * factors[b]
     return squares

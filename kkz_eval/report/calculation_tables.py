@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from kkz_eval.report.chance import chances
 from kkz_eval.report.frames import mark
 from kkz_eval.report.gaps import gap_results
-from kkz_eval.report.locale import NOT_ESTIMABLE
+from kkz_eval.report.locale import NBSP, NOT_ESTIMABLE
 from kkz_eval.report.meta import GapMeta, OutcomeMeta
 from kkz_eval.report.results import Effect
 from kkz_eval.report.table_html import Table
@@ -27,7 +27,7 @@ class CalculationTables:
         body, groups, said = [], [], set[str]()
         main = self.wording.results.overall(outcome.name)
         for effect in self.wording.results.calculations(outcome.name):
-            estimate, interval, p, *_ = self.tables.cells(effect, outcome)
+            estimate, interval, p, *_ = self.tables.cells(effect, outcome, is_unit_said=True)
             name = self.words.name("estimator_short", effect.estimator)
             what = self.words.name("estimates_what", effect.estimator)
             what = NOT_ESTIMABLE if what == effect.estimator else what
@@ -54,7 +54,7 @@ class CalculationTables:
             (
                 self.words.name("estimator_short", effect.estimator),
                 self.wording.comparison(effect.comparison),
-                *self.tables.cells(effect, outcome)[:2],
+                *self.tables.cells(effect, outcome, is_unit_said=True)[:2],
             )
             for effect in found
         ]
@@ -95,12 +95,12 @@ class CalculationTables:
         body, groups = [], []
         for found in gap_results(self.wording.results, gap):
             outcome = found.outcome
-            arrow = "" if outcome.role == "placebo" else f" {'↓' if outcome.direction == 'lower' else '↑'}"
+            arrow = "" if outcome.role == "placebo" else f"{NBSP}{'↓' if outcome.direction == 'lower' else '↑'}"
             effects = (found.first, found.second, found.difference)
             body.append((outcome.label(self.language) + arrow, *(self._with_span(e, outcome) for e in effects)))
             groups.append(self.words(f"roles.{outcome.role}"))
-        first, second = gap.first(self.language), gap.second(self.language)
-        heads = (self.words("column.outcome"), first, second, self.words("gap.minus", first=first, second=second))
+        sides = (gap.first(self.language), gap.second(self.language))
+        heads = (self.words("column.outcome"), *sides, self.words("gap.minus"))
         caption = self.words("table.gap")
         return Table(f"gap-{gap.name}", caption, heads, tuple(body), tuple(groups))
 
@@ -108,4 +108,4 @@ class CalculationTables:
         if effect is None or effect.estimate is None:
             return NOT_ESTIMABLE if effect is None else mark(effect.status)
         value, span = self.tables.cells(effect, outcome)[:2]
-        return f"{value} ({span})" if effect.has_interval else value
+        return f"{value} ({span.replace(' ', NBSP)})" if effect.has_interval else value

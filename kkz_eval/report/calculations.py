@@ -73,12 +73,12 @@ def agreement(found: Sequence[Effect], main: Effect | None) -> Agreement | None:
     )
 
 
-def agreement_words(wording: Wording, outcome: OutcomeMeta) -> str:
-    """What a reader can take from the calculations of one outcome together; empty where there is nothing to compare."""
+def agreement_words(wording: Wording, outcome: OutcomeMeta) -> list[str]:
+    """How far the calculations of one outcome agree, and what that means; empty where there is nothing to compare."""
     words, results = wording.words, wording.results
     counted = agreement(results.calculations(outcome.name), results.overall(outcome.name))
     if counted is None or counted.n < 2:
-        return ""
+        return []
     said = [
         words(
             f"calculations.{'agreement' if counted.has_main else 'agreement_alone'}",
@@ -92,10 +92,8 @@ def agreement_words(wording: Wording, outcome: OutcomeMeta) -> str:
     ]  # fmt: skip
     if counted.missing:
         said.append(words("calculations.missing", n=counted.missing))
-    said.append(
-        words(f"calculations.{'distinct' if counted.distinct < counted.n else 'same_data'}", n=counted.distinct)
-    )
-    return " ".join(said)
+    meaning = "distinct" if counted.distinct < counted.n else "same_data"
+    return [" ".join(said), words(f"calculations.{meaning}", n=counted.distinct)]
 
 
 def reason(note: str, words: Texts) -> str:

@@ -9,6 +9,8 @@ from kkz_eval.report.frames import Row, Tables, number, rows, text
 from kkz_eval.report.meta import OutcomeMeta, ReportMeta
 from kkz_eval.report.wording import Wording
 
+_LUCK = {0: "none", 1: "one"}
+
 
 @dataclass(frozen=True, slots=True)
 class Chance:
@@ -50,7 +52,7 @@ def chance_words(wording: Wording) -> str:
     if not looked:
         return words("chance.none")
     expected = round(len(looked) * alpha)
-    luck = words("chance.luck_none") if not expected else words("chance.luck_one") if expected == 1 else str(expected)
+    luck = words(f"chance.luck_{_LUCK.get(expected, 'many')}", n=expected)
     level = form.number(alpha, 2)
     notable = sum(found.p_value is not None and found.p_value < alpha for found in looked)
     left = [found.outcome for found in looked if found.p_family is not None and found.p_family < alpha]

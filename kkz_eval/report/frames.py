@@ -52,6 +52,8 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "cost_per_child effect_kind averted std_error df cost_per_case set_kind set_low set_high "
         "benefit_per_case acceptability break_even_effect detectable_effect price_year source_de "
         "source_en n_children status note plan_sha256",
+        "sensitivity": "outcome threat assumption position value estimate std_error df ci_low ci_high breakdown "
+        "changes_word n_children n_units n_clusters status note plan_sha256",
         "dictionary": "table_name column_name unit description",
     }.items()
 }

@@ -18,7 +18,7 @@ from kkz_eval.report.results import Verdict
 class Calculations:
     """All ways to calculate one outcome: how far they agree, the picture, the table, reasons for gaps in it."""
 
-    agreement: str
+    agreement: list[str]
     curve: Figure | None
     table: Printed
     reasons: list[str]
@@ -72,7 +72,7 @@ class OutcomeParts(Parts):
             exposure=wording.exposure(outcome),
             not_full=wording.not_full(outcome),
             pretrend=wording.pretrend(outcome),
-            basis=wording.basis(outcome),
+            basis=self._basis(outcome),
             specification=wording.specification(outcome),
             exposure_table=self.printed(self.tables.exposure((outcome,)), is_plain=True),
             by_wave=self.printed(self.tables.by_wave(outcome), is_plain=True),
@@ -80,6 +80,12 @@ class OutcomeParts(Parts):
             description=self._description(outcome),
             calculations=self._calculations(outcome) if outcome.role == "primary" else None,
         )
+
+    def _basis(self, outcome: OutcomeMeta) -> str:
+        main = self.wording.results.overall(outcome.name)
+        basis = self.wording.basis(outcome)
+        # A main method that is named after its adjustment must say where there was nothing to adjust.
+        return f"{basis} {self.words('reason.not_adjusted')}" if main and "not adjusted" in main.note else basis
 
     def _event_study(self, outcome: OutcomeMeta) -> Figure | None:
         found = self.wording.results.event_study(outcome.name)

@@ -85,7 +85,8 @@ def plain_html(table: Table) -> str:
             group = table.groups[i]
             span = len(table.heads)
             lines.append(
-                f'<tr><th scope="rowgroup" colspan="{span}" class="gt_group_heading">{escape(group)}</th></tr>'
+                f'<tr><th scope="rowgroup" colspan="{span}" class="gt_group_heading">'
+                f"<span>{escape(group)}</span></th></tr>"
             )
         lines.append(f'<tr><th scope="row" class="gt_stub">{escape(row[0])}</th>{cells(row)}</tr>')
     body = "\n".join(lines)

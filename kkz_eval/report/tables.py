@@ -215,11 +215,14 @@ class Tables:
 
     # Results
 
-    def cells(self, effect: Effect | None, outcome: OutcomeMeta) -> tuple[str, str, str, str, str]:
-        """Estimate, interval, p, children, clusters."""
+    def cells(
+        self, effect: Effect | None, outcome: OutcomeMeta, *, is_unit_said: bool = False
+    ) -> tuple[str, str, str, str, str]:
+        """Estimate, interval, p, children, clusters; without the unit where the caption says it."""
         if effect is None:
             return (NOT_ESTIMABLE,) * 5
-        gap, unit = mark(effect.status), "" if outcome.unit_of_measure == "share" else self.wording.unit(outcome)
+        gap, is_bare = mark(effect.status), is_unit_said or outcome.unit_of_measure == "share"
+        unit = "" if is_bare else self.wording.unit(outcome)
         estimate = gap if effect.estimate is None else self.wording.value(effect.estimate, outcome)
         return (
             f"{estimate}{THIN}{unit}" if unit and effect.estimate is not None else estimate,

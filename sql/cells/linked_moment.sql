@@ -66,89 +66,125 @@ examined_cell AS (
     HAVING COUNT(*) = asked.n_surrogates
 ),
 
+-- What to sum in each cell. DISTINCT changes nothing; it keeps this small table whole in the plan, so that the many
+-- children stream past it once.
 wanted AS (
-    SELECT examined_cell.outcome, examined_cell.unit, examined_cell.period, used.unit IS NOT NULL AS is_due
+    SELECT DISTINCT
+        examined_cell.outcome,
+        examined_cell.unit,
+        examined_cell.period,
+        used.unit IS NOT NULL AS is_due,
+        pair.first_factor,
+        pair.second_factor,
+        asked.german_insufficient = 1 AS needs_german_insufficient,
+        asked.sopess_flagged = 1 AS needs_sopess_flagged,
+        asked.u8_u9_complete = 1 AS needs_u8_u9_complete,
+        asked.visuomotor_flagged = 1 AS needs_visuomotor_flagged,
+        asked.counting_flagged = 1 AS needs_counting_flagged,
+        asked.coordination_flagged = 1 AS needs_coordination_flagged,
+        asked.attention_flagged = 1 AS needs_attention_flagged,
+        asked.mmr_two_doses = 1 AS needs_mmr_two_doses,
+        asked.speech_referral = 1 AS needs_speech_referral,
+        asked.bmi = 1 AS needs_bmi,
+        asked.hearing_finding = 1 AS needs_hearing_finding,
+        asked.height = 1 AS needs_height
     FROM examined_cell
+    INNER JOIN asked ON asked.outcome = examined_cell.outcome
+    INNER JOIN pair ON pair.outcome = examined_cell.outcome
     LEFT JOIN used
         ON used.outcome = examined_cell.outcome
         AND used.unit = examined_cell.unit
         AND used.period = examined_cell.period
 ),
 
-listed AS (
-    SELECT outcome
-    FROM (
-        VALUES
-        ('grade_3_low'),
-        ('gymnasium'),
-        ('grade_repeated'),
-        ('leaving_without_certificate')
-    ) AS names (outcome)
-),
-
-later AS (
-    SELECT
-        staging.education.pseudonym,
-        staging.education.period,
-        listed.outcome,
-        CASE listed.outcome
-            WHEN 'grade_3_low' THEN staging.education.grade_3_low
-            WHEN 'gymnasium' THEN staging.education.gymnasium
-            WHEN 'grade_repeated' THEN staging.education.grade_repeated
-            WHEN 'leaving_without_certificate' THEN staging.education.leaving_without_certificate
-        END AS value
-    FROM staging.education
-    CROSS JOIN listed
-),
-
 placed AS (
     SELECT
+        exam.pseudonym,
         CASE WHEN plan.study.unit = 'ags' THEN exam.ags ELSE reference.gemeinde.kreis END AS unit,
-        exam.*
+        exam.period,
+        exam.german_insufficient,
+        exam.sopess_flagged,
+        exam.u8_u9_complete,
+        exam.visuomotor_flagged,
+        exam.counting_flagged,
+        exam.coordination_flagged,
+        exam.attention_flagged,
+        exam.mmr_two_doses,
+        exam.speech_referral,
+        exam.bmi,
+        exam.hearing_finding,
+        exam.height
     FROM staging.school_entry_exam AS exam
     INNER JOIN reference.gemeinde ON reference.gemeinde.ags = exam.ags
     CROSS JOIN plan.study
 ),
 
+-- Every child of the exam, and again with what is known of it at school: one row per stage. Linked before anything is
+-- multiplied, because the join holds all children at once.
+seen AS (
+    SELECT
+        placed.*,
+        FALSE AS is_linked,
+        CAST(NULL AS INTEGER) AS grade_3_low,
+        CAST(NULL AS INTEGER) AS gymnasium,
+        CAST(NULL AS INTEGER) AS grade_repeated,
+        CAST(NULL AS INTEGER) AS leaving_without_certificate
+    FROM placed
+    UNION ALL
+    SELECT
+        placed.*,
+        TRUE AS is_linked,
+        staging.education.grade_3_low,
+        staging.education.gymnasium,
+        staging.education.grade_repeated,
+        staging.education.leaving_without_certificate
+    FROM placed
+    INNER JOIN staging.education
+        ON staging.education.pseudonym = placed.pseudonym AND staging.education.period = placed.period
+),
+
 child AS (
     SELECT
         wanted.outcome,
-        placed.unit,
-        placed.period,
-        placed.german_insufficient,
-        placed.sopess_flagged,
-        placed.u8_u9_complete,
-        placed.visuomotor_flagged,
-        placed.counting_flagged,
-        placed.coordination_flagged,
-        placed.attention_flagged,
-        placed.mmr_two_doses,
-        placed.speech_referral,
-        placed.bmi,
-        placed.hearing_finding,
-        placed.height,
-        CASE WHEN wanted.is_due THEN later.value END AS y
-    FROM placed
-    INNER JOIN wanted ON wanted.unit = placed.unit AND wanted.period = placed.period
-    INNER JOIN asked ON asked.outcome = wanted.outcome
-    LEFT JOIN later
-        ON later.pseudonym = placed.pseudonym
-        AND later.outcome = wanted.outcome
-        AND later.period = placed.period
-        AND later.value IS NOT NULL
+        seen.unit,
+        seen.period,
+        wanted.first_factor,
+        wanted.second_factor,
+        seen.is_linked,
+        seen.german_insufficient,
+        seen.sopess_flagged,
+        seen.u8_u9_complete,
+        seen.visuomotor_flagged,
+        seen.counting_flagged,
+        seen.coordination_flagged,
+        seen.attention_flagged,
+        seen.mmr_two_doses,
+        seen.speech_referral,
+        seen.bmi,
+        seen.hearing_finding,
+        seen.height,
+        CASE wanted.outcome
+            WHEN 'grade_3_low' THEN seen.grade_3_low
+            WHEN 'gymnasium' THEN seen.gymnasium
+            WHEN 'grade_repeated' THEN seen.grade_repeated
+            WHEN 'leaving_without_certificate' THEN seen.leaving_without_certificate
+        END AS y
+    FROM seen
+    INNER JOIN wanted ON wanted.unit = seen.unit AND wanted.period = seen.period
     WHERE
-        (asked.german_insufficient = 0 OR placed.german_insufficient IS NOT NULL)
-        AND (asked.sopess_flagged = 0 OR placed.sopess_flagged IS NOT NULL)
-        AND (asked.u8_u9_complete = 0 OR placed.u8_u9_complete IS NOT NULL)
-        AND (asked.visuomotor_flagged = 0 OR placed.visuomotor_flagged IS NOT NULL)
-        AND (asked.counting_flagged = 0 OR placed.counting_flagged IS NOT NULL)
-        AND (asked.coordination_flagged = 0 OR placed.coordination_flagged IS NOT NULL)
-        AND (asked.attention_flagged = 0 OR placed.attention_flagged IS NOT NULL)
-        AND (asked.mmr_two_doses = 0 OR placed.mmr_two_doses IS NOT NULL)
-        AND (asked.speech_referral = 0 OR placed.speech_referral IS NOT NULL)
-        AND (asked.bmi = 0 OR placed.bmi IS NOT NULL)
-        AND (asked.hearing_finding = 0 OR placed.hearing_finding IS NOT NULL)
-        AND (asked.height = 0 OR placed.height IS NOT NULL)
+        (wanted.is_due OR NOT seen.is_linked)
+        AND (seen.german_insufficient IS NOT NULL OR NOT wanted.needs_german_insufficient)
+        AND (seen.sopess_flagged IS NOT NULL OR NOT wanted.needs_sopess_flagged)
+        AND (seen.u8_u9_complete IS NOT NULL OR NOT wanted.needs_u8_u9_complete)
+        AND (seen.visuomotor_flagged IS NOT NULL OR NOT wanted.needs_visuomotor_flagged)
+        AND (seen.counting_flagged IS NOT NULL OR NOT wanted.needs_counting_flagged)
+        AND (seen.coordination_flagged IS NOT NULL OR NOT wanted.needs_coordination_flagged)
+        AND (seen.attention_flagged IS NOT NULL OR NOT wanted.needs_attention_flagged)
+        AND (seen.mmr_two_doses IS NOT NULL OR NOT wanted.needs_mmr_two_doses)
+        AND (seen.speech_referral IS NOT NULL OR NOT wanted.needs_speech_referral)
+        AND (seen.bmi IS NOT NULL OR NOT wanted.needs_bmi)
+        AND (seen.hearing_finding IS NOT NULL OR NOT wanted.needs_hearing_finding)
+        AND (seen.height IS NOT NULL OR NOT wanted.needs_height)
 ),
 
 product AS (
@@ -156,10 +192,10 @@ product AS (
         child.outcome,
         child.unit,
         child.period,
-        pair.first_factor,
-        pair.second_factor,
-        child.y,
-        CAST(CASE pair.first_factor
+        child.first_factor,
+        child.second_factor,
+        child.is_linked,
+        CAST(CASE child.first_factor
             WHEN '1' THEN 1
             WHEN 'y' THEN child.y
             WHEN 'german_insufficient' THEN child.german_insufficient
@@ -174,7 +210,7 @@ product AS (
             WHEN 'bmi' THEN child.bmi
             WHEN 'hearing_finding' THEN child.hearing_finding
             WHEN 'height' THEN child.height
-        END AS DECIMAL(9, 4)) * CAST(CASE pair.second_factor
+        END AS DECIMAL(9, 4)) * CAST(CASE child.second_factor
             WHEN '1' THEN 1
             WHEN 'y' THEN child.y
             WHEN 'german_insufficient' THEN child.german_insufficient
@@ -191,7 +227,7 @@ product AS (
             WHEN 'height' THEN child.height
         END AS DECIMAL(9, 4)) AS value
     FROM child
-    INNER JOIN pair ON pair.outcome = child.outcome
+    WHERE child.y IS NOT NULL OR NOT child.is_linked
 )
 
 SELECT
@@ -200,9 +236,9 @@ SELECT
     period,
     first_factor,
     second_factor,
-    COUNT(*) AS n_examined,
-    CAST(CASE WHEN second_factor <> 'y' THEN SUM(value) END AS DECIMAL(38, 8)) AS total_examined,
-    COUNT(y) AS n_linked,
-    CAST(SUM(CASE WHEN y IS NOT NULL THEN value ELSE 0 END) AS DECIMAL(38, 8)) AS total_linked
+    CAST(SUM(CASE WHEN is_linked THEN 0 ELSE 1 END) AS BIGINT) AS n_examined,
+    CAST(SUM(CASE WHEN NOT is_linked THEN value END) AS DECIMAL(38, 8)) AS total_examined,
+    CAST(SUM(CASE WHEN is_linked THEN 1 ELSE 0 END) AS BIGINT) AS n_linked,
+    CAST(SUM(CASE WHEN is_linked THEN value ELSE 0 END) AS DECIMAL(38, 8)) AS total_linked
 FROM product
 GROUP BY outcome, unit, period, first_factor, second_factor

@@ -22,20 +22,24 @@
 -- plan_sha256   id        hash of the plan
 --
 -- A row that rests on nearly the same children as the main result would tell of the few in which they differ.
-WITH main_result AS (
+WITH finding AS (
+    SELECT * FROM horizon.sensitivity
+),
+
+main_result AS (
     SELECT outcome, n
-    FROM horizon.sensitivity
+    FROM finding
     WHERE threat = 'main'
 ),
 
 judged AS (
     SELECT
-        horizon.sensitivity.*,
-        COALESCE(horizon.sensitivity.n BETWEEN 1 AND plan.study.threshold - 1, FALSE)
-            OR COALESCE(ABS(horizon.sensitivity.n - main_result.n) BETWEEN 1 AND plan.study.threshold - 1, FALSE)
+        finding.*,
+        COALESCE(finding.n BETWEEN 1 AND plan.study.threshold - 1, FALSE)
+            OR COALESCE(ABS(finding.n - main_result.n) BETWEEN 1 AND plan.study.threshold - 1, FALSE)
             AS is_small
-    FROM horizon.sensitivity
-    INNER JOIN main_result ON main_result.outcome = horizon.sensitivity.outcome
+    FROM finding
+    INNER JOIN main_result ON main_result.outcome = finding.outcome
     CROSS JOIN plan.study
 )
 

@@ -50,7 +50,7 @@ def small_study(
     without any effect. Two municipalities share a Kreis, and adopt together.
     """
     rng = np.random.default_rng(seed)
-    periods = PERIODS[PERIODS <= last]
+    periods = PERIODS[last >= PERIODS]
     units = np.array([f"05{100 + u // 2:03d}{u:03d}" for u in range(n_units)])
     treated = (np.arange(n_units) // 2) % 3 == 0
     years = np.clip(periods - WAVE, 0, FULL_YEARS) * (periods >= COHORT)
@@ -125,7 +125,7 @@ def _exposure(plan: Plan) -> pd.DataFrame:
 
 
 def _store(connection: duckdb.DuckDBPyConnection, name: str, frame: pd.DataFrame) -> None:
-    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {name.split('.')[0]}")
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {name.split('.', maxsplit=1)[0]}")
     connection.register("given", frame)
     connection.execute(f"CREATE TABLE {name} AS SELECT * FROM given")
     connection.unregister("given")

@@ -9,7 +9,9 @@ from scipy import stats
 from kkz_eval.cells.known import known_outcomes
 from kkz_eval.evaluation.early_signal import MULTIPLES, NOTHING_AHEAD, early_signal_rows
 from kkz_eval.evaluation.linked_cells import LinkedCells
+from kkz_eval.evaluation.run import specification_of
 from kkz_eval.evaluation.signal_columns import EARLY_SIGNAL_COLUMNS
+from kkz_eval.evaluation.specification import fit_specification
 from kkz_eval.evaluation.study_cells import StudyCells
 from kkz_eval.horizon.surrogate_unlinked import ECOLOGICAL
 from kkz_eval.plan import parse_plan, shipped_plan
@@ -138,11 +140,7 @@ def test_the_miss_is_the_direct_effect_and_nothing_before_adoption(exact: pd.Dat
 def test_the_index_ahead_is_what_will_be_observed_but_for_the_direct_effect(exact: pd.DataFrame) -> None:
     """The same children, with school years delivered to the end."""
     connection, plan = study(children(direct=0.125), last_due=PERIODS[-1])
-    cells_ = StudyCells(connection)
-    from kkz_eval.evaluation.run import specification_of
-    from kkz_eval.evaluation.specification import fit_specification
-
-    panel = cells_.compared(LATER, plan.comparisons[0]).panel
+    panel = StudyCells(connection).compared(LATER, plan.comparisons[0]).panel
     fit = fit_specification(panel, specification_of(plan, plan.comparisons[0], "callaway_santanna"))
     for cohort in (2013, 2015):
         later = np.mean(
@@ -182,9 +180,7 @@ def test_planted_effects_lie_within_three_standard_errors() -> None:
 
 def test_without_a_common_pseudonym_means_of_places_give_the_link_and_say_so() -> None:
     connection, plan = study(children(4, shock=0.4, same_children=False), is_linked=False)
-    outcome, comparison = plan.outcome(LATER), plan.comparisons[0]
-    later = StudyCells(connection).compared(LATER, comparison).panel
-    link = LinkedCells(connection).link(outcome, comparison, later)
+    link = LinkedCells(connection).link(plan.outcome(LATER), plan.comparisons[0])
     assert link.n_linked is None
     np.testing.assert_allclose(link.link.slope, [0.25, 0.5], atol=0.1)
     index = pick(signal((connection, plan)), "ahead", "index")
@@ -201,7 +197,7 @@ def test_means_that_are_mostly_sampling_error_are_refused_with_the_reason() -> N
 
 @pytest.mark.parametrize(
     ("last_due", "span", "said"),
-    [(PERIODS[-1], "ahead", NOTHING_AHEAD), (2012, "known", "wait for them")],
+    [(PERIODS[-1], "ahead", NOTHING_AHEAD), (2012, "known", "measured after adoption")],
 )
 def test_what_cannot_be_said_is_a_row_with_the_reason(last_due: int, span: str, said: str) -> None:
     rows = signal(study(children(6), last_due=last_due))

@@ -1,12 +1,12 @@
 """Detectability, dose slope and yearly looks of a study with a known effect, and the ledger of looks."""
 
 import pytest
+from small_study import small_plan, small_study
+from test_plan_results import FULL_EFFECT, made
 
 from kkz_eval.evaluation.look_rows import recorded_looks
 from kkz_eval.evaluation.made import make_table
 from kkz_eval.plan import Plan
-from small_study import small_plan, small_study
-from test_plan_results import FULL_EFFECT, made
 
 PRIMARY = "german_insufficient"
 TABLES = ("horizon.detectability", "horizon.dose_response", "horizon.looks")

@@ -4,11 +4,11 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
+from small_study import COHORT, FULL_YEARS, PERIODS, STRATUM_GAP, WAVE, small_plan, small_study
 
 from kkz_eval.evaluation.made import MADE_TABLES, fingerprint_now, make_table
 from kkz_eval.plan import Plan
 from kkz_eval.warehouse.build import fingerprints
-from small_study import COHORT, FULL_YEARS, PERIODS, STRATUM_GAP, WAVE, small_plan, small_study
 
 FULL_EFFECT = -0.05
 YEARS = np.clip(PERIODS[PERIODS >= COHORT] - WAVE, 0, FULL_YEARS)

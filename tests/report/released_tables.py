@@ -9,7 +9,7 @@ import pandas as pd
 
 from kkz_eval.report.figures.tiles import TILES
 from kkz_eval.report.frames import COLUMNS
-from kkz_eval.report.meta import ComparisonMeta, ExcludedPeriod, OutcomeMeta, ReportMeta
+from kkz_eval.report.meta import ComparisonMeta, ExcludedPeriod, GapMeta, OutcomeMeta, ReportMeta
 
 # Words that would claim more than such a study can show.
 FORBIDDEN = re.compile(r"\bproves?\b|beweis|no effect|kein\w* (effekt|wirkung)|signifi[ck]", re.IGNORECASE)
@@ -23,7 +23,17 @@ CALCULATIONS = (
     ("main", "event_study"),
     ("main", "two_way_fixed_effects"),
     ("never_treated", "callaway_santanna"),
+    ("main", "sun_abraham"),
+    ("main", "stacked"),
 )
+NO_WINDOW = (
+    "cells of y: the cohorts share no period before and after adoption within event times -7 to 4; widen the window "
+    "or leave out a cohort."
+)
+GAP = GapMeta(
+    "language_gap", "Schließt sich der Abstand?", "Does the gap close?", "andere Familiensprache",
+    "another home language", "deutsche Familiensprache", "German at home",
+)  # fmt: skip
 
 # name, German, English, unit, direction, role, source, kind, level, effect at full exposure, years until measured
 _OUTCOMES = [
@@ -96,6 +106,8 @@ def meta(**changes: object) -> ReportMeta:
         "data_notes_de": ("Simulierte Lieferungen: Schuleingangsuntersuchung, Kita-Betreuung, Schule, Melderegister.",),
         "data_notes_en": ("Simulated deliveries: school-entry exam, Kita attendance, education, population register.",),
         "main_estimator": "callaway_santanna",
+        "estimators": ("callaway_santanna", "sun_abraham", "stacked", "event_study", "two_way_fixed_effects"),
+        "gaps": (GAP,),
         "is_synthetic": True,
         "software_version": "kkz-eval 0.1.0",
     }  # fmt: skip
@@ -225,8 +237,11 @@ def _effects(rng: random.Random) -> pd.DataFrame:
             noise = rng.gauss(0, 0.25)
             value = float(effect) * 0.8 + noise * error
             overall = None if name == "leaving_without_certificate" and estimator == "event_study" else value
-            static = "static" if estimator == "two_way_fixed_effects" else "overall"
-            records.append({**key, "aggregation": static, **_row(overall, error)})
+            if estimator == "stacked":
+                records.append({**key, "aggregation": "overall", **_row(None, error), "note": NO_WINDOW})
+                continue
+            summary = {"two_way_fixed_effects": "static", "event_study": "event"}.get(estimator, "overall")
+            records.append({**key, "aggregation": summary, **_row(overall, error)})
             if estimator == "callaway_santanna":
                 for cohort in (2013, 2018):
                     records.append({**key, "aggregation": "group", "cohort": cohort, **_row(value * 1.1, error * 1.4)})
@@ -235,7 +250,41 @@ def _effects(rng: random.Random) -> pd.DataFrame:
                 p = 0.021 if name == "mmr_two_doses" else round(0.1 + 0.8 * rng.random(), 3)
                 records.append({**key, "aggregation": "pretest", **_row(1.2, 1.0), "std_error": None, "ci_low": None,
                                 "ci_high": None, "p_value": p})  # fmt: skip
-    return _frame("effects", records)
+    return _frame("effects", [*records, *_gap_effects(rng)])
+
+
+def _gap_effects(rng: random.Random) -> list[dict[str, object]]:
+    """Effects in two groups of children and on the gap between them, for outcomes of the exam."""
+    records: list[dict[str, object]] = []
+    for name, _, _, unit, _, _, source, *_, level, effect, _later in _OUTCOMES:
+        if source != "school_entry_exam":
+            continue
+        error = 0.009 if unit == "share" else float(level) * 0.015
+        first, second = float(effect) * 1.4 + rng.gauss(0, 0.2) * error, float(effect) * 0.5
+        for side, estimator, value in (
+            ("first", "callaway_santanna", first),
+            ("second", "callaway_santanna", second),
+            ("first minus second", "triple_differences", first - second),
+        ):
+            key = {"outcome": name, "comparison": f"{GAP.name}: {side}", "estimator": estimator}
+            records.append({**key, "aggregation": "overall", **_row(value, error)})
+            records.append({**key, "aggregation": "group", "cohort": 2013, **_row(value, error)})
+    return records
+
+
+def _cross_check(rng: random.Random) -> pd.DataFrame:
+    """Several p-values of every main result; the outcome first in the list stays notable after correction."""
+    records: list[dict[str, object]] = []
+    for place, (name, *_) in enumerate(_OUTCOMES):
+        role = _OUTCOMES[place][5]
+        p = 0.001 if not place else 0.1 + 0.8 * rng.random()
+        records.append(
+            {"outcome": name, "comparison": "main", "estimator": "callaway_santanna", "family": role,
+             "n_outcomes": 3, "estimate": 0.01, "p_value": p, "p_wild": p, "p_placebo": None if place == 1 else p,
+             "p_family": min(1.0, 3 * p), "n_draws": 999, "n_children": 412_300, "status": "estimated",
+             "plan_sha256": "9f" * 32}
+        )  # fmt: skip
+    return _frame("cross_check", records)
 
 
 def _event_study(rng: random.Random) -> pd.DataFrame:
@@ -284,5 +333,6 @@ def released(seed: int = 7) -> dict[str, pd.DataFrame]:
         "effects": _effects(rng),
         "event_study": _event_study(rng),
         "group_time": _frame("group_time", []),
+        "cross_check": _cross_check(rng),
         "dictionary": _dictionary(),
     }

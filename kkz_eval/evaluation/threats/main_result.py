@@ -58,7 +58,9 @@ def overall_of(fit: Fit, specification: Specification) -> Result:
     """The overall effect of a fit. Raises EstimationError when it has no estimate or no standard error."""
     places = fit.index(aggregation="overall") or fit.index(aggregation="static") or fit.index(label="overall")
     if not places:
-        raise EstimationError(f"{fit.estimator} gives no overall effect; let another estimator be the first of the plan.")
+        raise EstimationError(
+            f"{fit.estimator} gives no overall effect; let another estimator be the first of the plan."
+        )
     place = places[0]
     uncertainty = uncertainty_of(fit, specification)
     reason = uncertainty.reason[place]

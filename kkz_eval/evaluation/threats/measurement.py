@@ -11,7 +11,7 @@ from kkz_eval.cells.panel import CellPanel
 from kkz_eval.errors import EstimationError
 from kkz_eval.estimators.adjustment import adjusted_cells
 from kkz_eval.estimators.callaway_santanna import callaway_santanna
-from kkz_eval.estimators.result import Fit, FloatArray, InfluenceMatrix, Parameter, sum_by
+from kkz_eval.estimators.result import BoolArray, Fit, FloatArray, InfluenceMatrix, Parameter, sum_by
 from kkz_eval.evaluation.run import ADJUSTS
 from kkz_eval.evaluation.threats.columns import Finding, not_estimable
 from kkz_eval.evaluation.threats.main_result import MainResult, Result, cells_where, overall_of, plain_cells, word_of
@@ -127,7 +127,9 @@ def _bounded(main: MainResult, result: Result, raw: CellPanel, years: list[int],
     rows, columns = np.searchsorted(raw.units, sample.units), np.searchsorted(raw.periods, sample.periods)
     value = raw.value[np.ix_(rows, columns)]
     examined, expected = _examined_and_expected(main, sample, years)
-    seen = np.where(np.isin(sample.periods, years)[None], np.minimum(examined / expected, 1.0), 1.0)
+    # Nobody registered: whoever was examined nevertheless is all there is. An unknown number stays unknown.
+    seen = np.where(np.isnan(expected), np.nan, (examined > 0).astype(np.float64))
+    np.divide(np.minimum(examined, expected), expected, out=seen, where=expected > 0)
     bounds = coverage_bounds(value, seen, weights, smallest=smallest, largest=largest)
     # Composition is known of the examined children only, so what it explains shifts both ends alike.
     shift = result.estimate - float((weights * np.nan_to_num(value)).sum())
@@ -152,7 +154,9 @@ def _bounded(main: MainResult, result: Result, raw: CellPanel, years: list[int],
 def _limits(outcome: Outcome) -> tuple[float, float]:
     limits = LIMITS_OF_OUTCOME.get(outcome.name) or LIMITS_OF_UNIT.get(outcome.unit_of_measure)
     if limits is None:
-        raise EstimationError(f"a child's value in {outcome.unit_of_measure} has no known limits, so there are no bounds.")
+        raise EstimationError(
+            f"a child's value in {outcome.unit_of_measure} has no known limits, so there are no bounds."
+        )
     return limits
 
 
@@ -250,7 +254,7 @@ def _overall_weights(main: MainResult, fit: Fit) -> FloatArray:
 def _averaged(fit: Fit, weights: FloatArray) -> Fit:
     """A fit of one parameter: the weighted mean of group-time effects; the weights are taken as known."""
     mean = _Mean(weights)
-    exists = np.isfinite(fit.estimate) & (weights != 0)
+    exists: BoolArray = np.asarray(np.isfinite(fit.estimate) & (weights != 0))
     if not exists.any():
         raise EstimationError("no effect exists as a ratio: some group of children has no case at all.")
     share = np.where(exists, weights, 0.0) / weights[exists].sum()
@@ -258,11 +262,9 @@ def _averaged(fit: Fit, weights: FloatArray) -> Fit:
         fit,
         parameters=(Parameter("overall"),),
         estimate=np.atleast_1d(mean.of(fit.estimate)),
-        influence=InfluenceMatrix(
-            fit.influence.units, fit.influence.clusters, (fit.influence.values @ share)[:, None]
-        ),
+        influence=InfluenceMatrix(fit.influence.units, fit.influence.clusters, (fit.influence.values @ share)[:, None]),
         treated_weight=(fit.treated_weight @ share)[:, None],
-        used=fit.used[:, exists].any(axis=1)[:, None],
+        used=np.asarray(fit.used[:, exists].any(axis=1))[:, None],
         n_children=np.array([fit.n_children[exists].sum()]),
         is_reference=np.array([False]),
         reason=(None,),

@@ -63,7 +63,7 @@ def spillover(main: MainResult) -> list[Finding]:
 
 
 def exposed_controls_dropped(main: MainResult) -> list[Finding]:
-    """The effect without never-participants in a Kreis in which another Gemeinde takes part; they are known by nesting."""
+    """The effect without never-participants in a Kreis in which another Gemeinde takes part."""
     if main.plan.study.unit != "ags":
         raise EstimationError(KREIS_UNITS + ".")
     kept = without_exposed_controls(main.panel, exposure(main))

@@ -20,7 +20,9 @@ INCOMPLETE = "only members that are named are known, not all 39"
 
 def never_treated_only(main: MainResult) -> list[Finding]:
     """Only places that never take part as comparison."""
-    return [main.finding("never_treated_only", main.again(specification=replace(main.plain, control_group="never_treated")))]
+    return [
+        main.finding("never_treated_only", main.again(specification=replace(main.plain, control_group="never_treated")))
+    ]
 
 
 def anticipation(main: MainResult) -> list[Finding]:

@@ -109,7 +109,7 @@ def _estimates(points: list[dict[str, Any]], outcome: OutcomeMeta, wording: Word
         format=theme.tick_format([{"low": point["low"], "high": point["high"]} for point in points]),
     )  # fmt: skip
     present = [kind for kind in _kinds(wording) if any(point["kind"] == kind for point in points)]
-    legend = alt.Legend(title=None, orient="top", columns=1, values=present)
+    legend = alt.Legend(title=None, orient="top", columns=1, values=present, symbolStrokeWidth=1.6)
     base = alt.Chart(theme.data(points))
     title = words("chart.difference", unit=words.name("unit_difference", outcome.unit_of_measure))
     if outcome.role != "placebo":
