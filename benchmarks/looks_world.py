@@ -1,13 +1,13 @@
 """The demo's Land as cells of one outcome, and what three ways of testing find in it year after year.
 
 What belongs here: histories of cells as the demo makes them, and the library's path from cells to looks. What does not:
-summaries and tables (yearly_looks.py). Places, waves, clusters, weights and doses are those of the demo's plan, built
+many histories (looks_measured.py). Places, waves, clusters, weights and doses are those of the demo's plan, built
 by the files in sql/; shocks, sizes and effects are those of kkz_eval.demo. A cell's children are one binomial draw,
 because children of random traits are just that; the traits that the report adjusts for stay at their mean.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -20,13 +20,13 @@ from kkz_eval.demo.effects import FULL_EFFECTS, exam_exposure, full_years
 from kkz_eval.demo.places import ParticipationRule, make_places
 from kkz_eval.estimators.callaway_santanna import callaway_santanna
 from kkz_eval.estimators.result import EstimatorOptions
-from kkz_eval.horizon.contrasts import Layout, combine, group_time_contrasts, overall_loading
+from kkz_eval.horizon.contrasts import Contrasts, Layout, combine, group_time_contrasts, overall_loading
 from kkz_eval.horizon.detectability import mde_by_year
 from kkz_eval.horizon.dose_slope import EffectSet, effects_of, left_out_error, treated_df
 from kkz_eval.horizon.exposure import dose_share, doses
 from kkz_eval.horizon.looks import Look, LookPlan, PastLook, Reading, take_looks, taken_looks
 from kkz_eval.horizon.outcome_horizon import Horizon, HorizonOptions, horizon
-from kkz_eval.horizon.variance import VarianceModel
+from kkz_eval.horizon.variance import VarianceModel, effect_covariance
 from kkz_eval.plan.read import parse_plan, shipped_plan
 from kkz_eval.warehouse import build_table, in_memory, read_catalog, read_frame, write_plan
 
@@ -37,8 +37,8 @@ GAP_YEARS = process.GAP_YEARS
 FIRST_PERIOD = process.ENTRY_YEARS[0]
 N_LOOKS = 10
 ALPHA = 0.05
-#: What the average child's education, language and sex add to a cell's mean (shares as in kkz_eval.demo.children).
 TRAITS = process.PROCESSES[OUTCOME]
+#: What the average child's education, language and sex add to a cell's mean (shares as in kkz_eval.demo.children).
 MEAN_OF_TRAITS = 0.21 * TRAITS.low + 0.45 * TRAITS.middle + 0.22 * TRAITS.other_language + 0.487 * TRAITS.girl
 OPTIONS = EstimatorOptions()
 SETTINGS = HorizonOptions(shapes=("linear",))
@@ -70,7 +70,6 @@ class Design:
 REAL = Design("real numbers of children")
 NO_GAP = Design("the same, no season missing", gap_years=())
 SMALL = Design("the demo's 6 % of the children", scale=0.06)
-DESIGNS = (REAL, NO_GAP, SMALL)
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +129,11 @@ def read_land() -> Land:
     )
 
 
+def moving_alike(land: Land) -> Land:
+    """The same Land if places of all sizes had shocks of one size; in the demo large places move less than small."""
+    return replace(land, gemeinden=land.gemeinden.assign(population_2022=50_000.0))
+
+
 def planted_share(land: Land, periods: NDArray[np.int64]) -> FloatArray:
     """(U, T) share of the full effect in each cell: the mean of the children's own years, not that of the mean age."""
     by_wave = {0: np.zeros(len(periods))}
@@ -161,7 +165,9 @@ def history(land: Land, design: Design, seed: int, effects: Sequence[float]) -> 
     return panels
 
 
-def look_horizon(land: Land, design: Design, panel: CellPanel, as_of: int | None = None) -> Horizon:
+def look_horizon(
+    land: Land, design: Design, panel: CellPanel, as_of: int | None = None, settings: HorizonOptions = SETTINGS
+) -> Horizon:
     """The horizon to the last planned look, with a variance model from this history alone."""
     return horizon(
         panel,
@@ -170,12 +176,12 @@ def look_horizon(land: Land, design: Design, panel: CellPanel, as_of: int | None
         full_years=land.full_years,
         last_year=design.looks[-1],
         as_of_period=as_of,
-        settings=SETTINGS,
+        settings=settings,
     )
 
 
 def readings(found: Horizon, design: Design) -> tuple[LookPlan, list[Reading]]:
-    """Plan and readings as the report makes them: slopes by GLS, the model's information, its largest as the maximum."""
+    """Plan and readings as the report makes them: slopes by GLS, the model's information and its largest value."""
     years = [y for y in found.years if y.information is not None and design.looks[0] <= y.period]
     slopes = {slope.period: slope for slope in found.slopes if slope.method == "gls"}
     plan = LookPlan(
@@ -235,16 +241,8 @@ def year_by_year(land: Land, design: Design, panel: CellPanel) -> tuple[list[Loo
     return taken, shown
 
 
-@dataclass(frozen=True, eq=False)
-class KnownVariance:
-    """Weights (K, U, T) of the slope at every look, and its variance (K,) by the formula with the true variogram."""
-
-    weights: FloatArray
-    variance: FloatArray
-
-
-def known_variance(land: Land, design: Design, sampling: FloatArray) -> KnownVariance:
-    """What the formula says if drift (known from the demo) and sampling variances (U, T) need no estimate."""
+def true_model(land: Land, design: Design, sampling: FloatArray) -> tuple[Layout, VarianceModel]:
+    """The variation that the demo has, with expected sampling variances (U, T); nothing in it is estimated."""
     layout = Layout(
         land.units, land.kreis, land.cohort, land.weight, design.periods, np.ones(sampling.shape, dtype=np.bool_)
     )  # fmt: skip
@@ -254,10 +252,41 @@ def known_variance(land: Land, design: Design, sampling: FloatArray) -> KnownVar
     size = np.where(population > 100_000, 0, np.where(population > 20_000, 1, 2)).astype(np.intp)
     shock = 2 * (TRAITS.spread * process.SHOCK) ** 2 * (1 - process.SHOCK_PERSISTENCE**lag)
     drift = 2 * (TRAITS.spread * process.DRIFT) ** 2 * (1 - process.DRIFT_PERSISTENCE**lag)
-    model = VarianceModel(moves[:, None] ** 2 * shock, size, drift, sampling)
-    contrasts = group_time_contrasts(layout, OPTIONS)
+    return layout, VarianceModel(moves[:, None] ** 2 * shock, size, drift, sampling)
+
+
+@dataclass(frozen=True, eq=False)
+class SlopeVariance:
+    """Loadings (K, M) of M effects in the slope at every look, and the slope's variance (K,) by the formula."""
+
+    loadings: FloatArray
+    variance: FloatArray
+
+
+def slope_variance(land: Land, design: Design, contrasts: Contrasts, model: VarianceModel) -> SlopeVariance:
+    """The monitoring test's weights under a variance model, and what the formula says of their variance."""
     years = doses(land.dose, contrasts.cohort, contrasts.period)
     _, looks, _ = mde_by_year(contrasts, years, dose_share(years, land.full_years), model, last_observed=None)
     slopes = [look.gls for look in looks if look.period in design.looks and look.gls is not None]
     loadings = np.array([np.pad(slope.k, (0, len(years) - len(slope.k))) for slope in slopes])
-    return KnownVariance(combine(contrasts, loadings), np.array([slope.variance for slope in slopes]))
+    return SlopeVariance(loadings, np.array([slope.variance for slope in slopes]))
+
+
+def cell_weights(land: Land, design: Design, sampling: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Weights (K, U, T) of the cells in the slope at every look under the true model, and its variances (K,)."""
+    layout, model = true_model(land, design, sampling)
+    contrasts = group_time_contrasts(layout, OPTIONS)
+    slopes = slope_variance(land, design, contrasts, model)
+    return combine(contrasts, slopes.loadings), slopes.variance
+
+
+def estimated_over_true(land: Land, design: Design, panel: CellPanel, sampling: FloatArray, strata: int) -> FloatArray:
+    """(K,) the slope's variance as the library estimates it from one history, over that of the same weights in truth.
+
+    strata: number of size classes with a variogram each.
+    """
+    found = look_horizon(land, design, panel, settings=replace(SETTINGS, strata=strata))
+    slopes = slope_variance(land, design, found.contrasts, found.model)
+    true = effect_covariance(found.contrasts, true_model(land, design, sampling)[1])
+    variance: FloatArray = np.einsum("km,mn,kn->k", slopes.loadings, true, slopes.loadings)
+    return slopes.variance / variance

@@ -35,7 +35,9 @@ def make_small() -> Callable[[Path], Study]:
         head, *outcomes = study.plan_file.read_text(encoding="utf-8").split("[[outcomes]]")
         names = ("u8_u9_complete", "height", "gymnasium")
         kept = [part for part in outcomes if any(f'name = "{name}"' in part for name in names)]
-        text = "[[outcomes]]".join([head.replace("draws = 9999", "draws = 199"), *kept])
+        text = "[[outcomes]]".join([head.replace("draws = 9999", "draws = 199\ncross_check_draws = 199"), *kept])
+        text = text.replace('negative_control = "hearing_finding"', 'negative_control = "height"')
+        text = text.replace('surrogates = ["german_insufficient", "sopess_flagged"]', 'surrogates = ["u8_u9_complete"]')
         study.plan_file.write_text(text, encoding="utf-8")
         return study
 

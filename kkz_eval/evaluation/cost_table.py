@@ -69,6 +69,7 @@ def cost_rows(connection: duckdb.DuckDBPyConnection, plan: Plan) -> Iterator[Row
             continue
         found = effect_of(connection, plan, outcome)
         years = _years_exposed(connection, outcome.name)
+        detectable = _detectable(connection, outcome.name)
         for is_additive in (True, False):
             for rate in rates:
                 is_choice = (is_additive, rate) == (plan.money.is_additive, plan.money.discount_rate)
@@ -77,6 +78,7 @@ def cost_rows(connection: duckdb.DuckDBPyConnection, plan: Plan) -> Iterator[Row
                 row |= _costed(
                     plan.money, plan.estimation.confidence, outcome, place, found, (is_additive, rate, years)
                 )
+                row["detectable_effect"] = detectable
                 yield [row.get(column.name) for column, _ in COST_COLUMNS]
 
 
@@ -112,6 +114,16 @@ def effect_of(connection: duckdb.DuckDBPyConnection, plan: Plan, outcome: Outcom
             kind = "fully_exposed" if aggregation == "fully_exposed" else "overall"
             return Effect(kind, sign * estimate, std_error, df, n)
     return str(rows[-1][-1]) if rows else f"{primary} gives no effect of {outcome.name}"
+
+
+def _detectable(connection: duckdb.DuckDBPyConnection, outcome: str) -> float | None:
+    """Smallest effect of full exposure that the data so far could show; None where it is not known."""
+    rows = connection.execute(
+        "SELECT mde_full FROM horizon.detectability WHERE outcome = ? AND NOT is_projected"
+        " ORDER BY period DESC LIMIT 1",
+        [outcome],
+    ).fetchall()
+    return None if not rows or rows[0][0] is None else float(rows[0][0])
 
 
 def _years_exposed(connection: duckdb.DuckDBPyConnection, outcome: str) -> float:

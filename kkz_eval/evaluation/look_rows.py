@@ -10,8 +10,8 @@ import duckdb
 
 from kkz_eval.errors import KkzError
 from kkz_eval.evaluation.horizon_columns import LOOK_COLUMNS
+from kkz_eval.evaluation.look_chances import alpha_of
 from kkz_eval.evaluation.made import Row, row_of
-from kkz_eval.evaluation.monitor import alpha_of
 from kkz_eval.horizon.confidence_sequence import ConfidenceSequence, confidence_sequence, tuned_rho
 from kkz_eval.horizon.looks import Look, LookPlan, PastLook, Reading, take_looks, taken_looks
 from kkz_eval.plan.horizon import Looks

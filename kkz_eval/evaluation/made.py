@@ -238,6 +238,7 @@ _ALL = (
         COST_COLUMNS,
         (
             *(f"estimates.{name}" for name in PLAN_ESTIMATORS),
+            "horizon.detectability",
             "reference.exposure",
             "reference.gemeinde",
             "reference.participation",

@@ -15,23 +15,18 @@ from kkz_eval.estimators.adjustment import adjusted_cells, callaway_santanna_adj
 from kkz_eval.estimators.callaway_santanna import callaway_santanna
 from kkz_eval.estimators.result import EstimatorOptions
 from kkz_eval.evaluation.horizon_columns import DETECTABILITY_COLUMNS, DOSE_RESPONSE_COLUMNS, PLACEBO_COLUMNS
+from kkz_eval.evaluation.look_chances import LookYear, chances, look_settings
 from kkz_eval.evaluation.made import Row, row_of
 from kkz_eval.evaluation.run import ADJUSTS, specification_of
 from kkz_eval.evaluation.study_cells import StudyCells
-from kkz_eval.horizon.detectability import HorizonYear, MdeOptions, detected_by_year
+from kkz_eval.horizon.detectability import HorizonYear, MdeOptions
 from kkz_eval.horizon.dose_slope import DoseBin, DoseSlope, dose_curve, effects_of
 from kkz_eval.horizon.outcome_horizon import Horizon, HorizonOptions, horizon
 from kkz_eval.horizon.placebo import PlaceboStudy, placebo_study
 from kkz_eval.horizon.placebo_draws import PlaceboAdoptions, placebo_adoptions
-from kkz_eval.horizon.spending import cumulative_alpha, z_bounds
-from kkz_eval.plan.horizon import Looks
 from kkz_eval.plan.model import Outcome, Plan
 
-#: A plan without looks still gets its table of detectability, under these settings.
-UNPLANNED = Looks(first=2016, last=2035)
 PLACEBO_DRAWS = 2_000
-#: A shift of information smaller than this share is no new look (as in horizon.spending).
-GROWTH = 1.001
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,17 +49,6 @@ class Monitored:
         return None if np.isnan(n).any() else round(float(n.sum()))
 
 
-def look_settings(plan: Plan) -> Looks:
-    """The plan's looks, or the settings of a plan that has none."""
-    return plan.looks or UNPLANNED
-
-
-def alpha_of(plan: Plan, outcome: Outcome) -> float:
-    """Total error of one outcome's looks: shared equally among primary outcomes, undivided for each of the others."""
-    n_primary = sum(one.role == "primary" for one in plan.outcomes)
-    return look_settings(plan).alpha / (n_primary if outcome.role == "primary" else 1)
-
-
 def monitored(cells: StudyCells, plan: Plan, outcome: Outcome) -> Monitored:
     """The horizon of one outcome in the first comparison. Raises EstimationError when there is none."""
     panel, options = monitored_cells(cells, plan, outcome)
@@ -75,9 +59,16 @@ def monitored(cells: StudyCells, plan: Plan, outcome: Outcome) -> Monitored:
         options,
         full_years=cells.full_years(outcome.name),
         last_year=max(settings.projected_to - outcome.measured_months // 12, int(panel.periods[-1])),
-        settings=HorizonOptions(mde=MdeOptions(alpha=settings.alpha, power=settings.power)),
+        settings=HorizonOptions(
+            mde=MdeOptions(alpha=settings.alpha, power=settings.power), strata=size_classes(len(panel.units))
+        ),
     )
     return Monitored(outcome, panel, options, found)
+
+
+def size_classes(n_units: int) -> int:
+    """Classes of size with a variogram each: small places move more than large ones (docs/yearly_looks.md, 4)."""
+    return 10 if n_units >= 200 else 3 if n_units >= 60 else 1
 
 
 def monitored_cells(cells: StudyCells, plan: Plan, outcome: Outcome) -> tuple[CellPanel, EstimatorOptions]:
@@ -140,20 +131,14 @@ def _year(found: Monitored, year: HorizonYear, chance: float | None) -> Row:
 
 def _detected(found: Monitored, plan: Plan) -> dict[int, float]:
     """Probability by period that a look has found the effect worth knowing, with the plan's bounds."""
-    settings, worth = look_settings(plan), found.outcome.effect_worth_knowing
-    periods, information, df = found.horizon.looks()
-    years = np.array([found.year_of(int(period)) for period in periods])
-    planned = (years >= settings.first) & (years <= max(settings.last, settings.first))
-    periods, information, df = periods[planned], information[planned], df[planned]
-    grows = np.array([i == 0 or now >= information[i - 1] * GROWTH for i, now in enumerate(information)], dtype=bool)
-    periods, information, df = periods[grows], information[grows], df[grows]
-    if worth is None or not len(periods):
+    worth = found.outcome.effect_worth_knowing
+    if worth is None:
         return {}
-    alpha = cumulative_alpha(
-        information / information[-1], alpha_of(plan, found.outcome), settings.spending, settings.gamma
-    )
-    chances = detected_by_year(information, z_bounds(information, alpha), worth, df=df)
-    return {int(period): float(chance) for period, chance in zip(periods, chances, strict=True)}
+    rows = [
+        LookYear(int(period), found.year_of(int(period)), float(information), float(df))
+        for period, information, df in zip(*found.horizon.looks(), strict=True)
+    ]
+    return chances(rows, plan, found.outcome, worth)
 
 
 def dose_response_rows(connection: duckdb.DuckDBPyConnection, plan: Plan) -> Iterator[Row]:

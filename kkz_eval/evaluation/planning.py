@@ -11,10 +11,9 @@ import duckdb
 import numpy as np
 
 from kkz_eval.errors import EstimationError, WarehouseError
-from kkz_eval.evaluation.monitor import alpha_of, look_settings
+from kkz_eval.evaluation.look_chances import LookYear, alpha_of, chances, look_settings
 from kkz_eval.evaluation.planning_assumptions import Assumed
 from kkz_eval.evaluation.planning_cells import CellFile, untreated_cells
-from kkz_eval.evaluation.planning_looks import LookYear, chances
 from kkz_eval.evaluation.planning_places import Places, places_of, reference_tables, wave_starts
 from kkz_eval.evaluation.planning_result import Basis, PlannedOutcome, PlannedYear
 from kkz_eval.evaluation.run import specification_of

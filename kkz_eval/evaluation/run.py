@@ -54,7 +54,8 @@ def _gap(cells: StudyCells, outcome: str, plan: Plan, gap: Gap) -> list[Estimate
         rows = gap_rows(first, second, replace(specification, fully_exposed=cells.fully_exposed(outcome)))
     except EstimationError as reason:
         return [not_estimable(outcome, specification, str(reason))]
-    return rows
+    # Each group's many cohort and year effects stay out: few children stand behind one.
+    return [row for row in rows if row.aggregation != "group_time"]
 
 
 def specification_of(plan: Plan, comparison: Comparison, estimator: Estimator) -> Specification:

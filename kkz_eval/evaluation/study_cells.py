@@ -6,12 +6,12 @@ What belongs here: which cells and covariates a comparison is made of. What does
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import duckdb
 import numpy as np
 
+from kkz_eval.cells.moments import MomentPanel
 from kkz_eval.cells.panel import CellPanel
 from kkz_eval.cells.profiles import ProfilePanel
 from kkz_eval.errors import EstimationError
@@ -40,6 +40,8 @@ class StudyCells:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
+        self._known: dict[tuple[str, str, tuple[str, ...], bool], Compared] = {}
+        self._strata: tuple[str, pd.DataFrame] | None = None
         panel = read_frame(connection, "cells.panel", ("outcome", "unit", "period"))
         self._adoption = read_frame(connection, "cells.adoption", ("outcome", "unit"))
         self._covariates = read_frame(connection, "cells.covariate", ("covariate", "unit", "period"))
@@ -52,10 +54,16 @@ class StudyCells:
     def _joined(self, used: "pd.Series[bool]") -> "pd.DataFrame":
         return self._panel[used].merge(self._adoption, on=["outcome", "unit"], validate="many_to_one")
 
-    @cached_property
-    def _profiles(self) -> "pd.DataFrame":
-        """Large, and most estimators do without."""
-        return read_frame(self._connection, "cells.profile", ("outcome", "unit", "period", "stratum"))
+    def _profile(self, outcome: str) -> "pd.DataFrame":
+        """Rows of `cells.profile` of one outcome; only the last outcome's are kept, because the table is large."""
+        if self._strata is None or self._strata[0] != outcome:
+            rows = self._connection.execute(
+                "SELECT unit, period, stratum, n, total, total_of_squares FROM cells.profile WHERE outcome = ?"
+                " ORDER BY unit, period, stratum",
+                [outcome],
+            ).df()
+            self._strata = (outcome, rows)
+        return self._strata[1]
 
     def places(self, outcome: str) -> "pd.DataFrame":
         """unit, kreis, region of every unit that the outcome can be compared in."""
@@ -82,6 +90,7 @@ class StudyCells:
         panel = self._panel
         back = (panel["outcome"] == outcome) & panel["period"].isin(periods) & panel["reason"].isin(reasons)
         other = copy(self)
+        other._known = {}
         other._cells = self._joined(self._panel["is_used"] | back)
         return other
 
@@ -116,6 +125,12 @@ class StudyCells:
 
         Raises EstimationError when there is nothing to compare.
         """
+        key = (outcome, comparison.region, comparison.covariates, by_stratum)
+        if key not in self._known:
+            self._known[key] = self._compared(outcome, comparison, by_stratum=by_stratum)
+        return self._known[key]
+
+    def _compared(self, outcome: str, comparison: Comparison, *, by_stratum: bool) -> Compared:
         cells, names = self._rows(outcome, comparison), comparison.covariates
         if names:
             cells = self._with_covariates(cells, names)
@@ -130,12 +145,13 @@ class StudyCells:
 
     def has_strata(self, outcome: str) -> bool:
         """Whether the source of the outcome records home language and parents' education."""
-        return not self._profiles[(self._profiles["outcome"] == outcome) & (self._profiles["stratum"] != "all")].empty
+        return bool((self._profile(outcome)["stratum"] != "all").any())
 
     def stratum_panel(self, outcome: str, comparison: Comparison, strata: Sequence[str]) -> CellPanel:
         """The cells of the children of some strata. Raises EstimationError when there are none."""
         cells = self._rows(outcome, comparison)[_KEYS]
-        own = self._profiles[(self._profiles["outcome"] == outcome) & self._profiles["stratum"].isin(strata)]
+        own = self._profile(outcome)
+        own = own[own["stratum"].isin(strata)]
         if own.empty:
             raise EstimationError(f"{outcome}: its source records no children of {', '.join(strata)}.")
         sums = own.groupby(["unit", "period"], sort=True)[["n", "total", "total_of_squares"]].sum().reset_index()
@@ -152,17 +168,18 @@ class StudyCells:
         return cells.dropna(subset=[name for name in names if name in cells])
 
     def _by_stratum(self, cells: "pd.DataFrame", outcome: str) -> CellPanel:
-        own = self._profiles[self._profiles["outcome"] == outcome]
+        own = self._profile(outcome)
         strata = sorted(own["stratum"].unique())
         if len(strata) < 2:
             return cell_panel(cells, outcome)
         rows = cells[_KEYS].merge(own, on=["unit", "period"], validate="one_to_many")
         rows = rows.astype({"total": "float64", "total_of_squares": "float64"})
         indicators = {stratum: (rows["stratum"] == stratum).astype("float64") for stratum in strata[1:]}
-        return ProfilePanel.from_profiles(
+        profiles = ProfilePanel.from_profiles(
             rows.assign(**indicators), outcome, strata[1:], n="n", total="total",
             total_of_squares="total_of_squares", cluster="cluster", weight="weight",
         )  # fmt: skip
+        return MomentPanel.from_profile_panel(profiles)
 
 
 def cell_panel(cells: "pd.DataFrame", outcome: str) -> CellPanel:

@@ -243,6 +243,7 @@ class Plan(Record):
     def _names_known(self) -> Self:
         exam = {outcome.name for outcome in self.outcomes if outcome.source == "school_entry_exam"}
         for outcome in self.outcomes:
+            _refuse_twice(f"outcome {outcome.name}: surrogate", outcome.surrogates)
             unknown = sorted(set(outcome.surrogates) - (exam - {outcome.name}))
             if unknown:
                 raise ValueError(

@@ -18,6 +18,7 @@ from kkz_eval.errors import DisclosureError, WarehouseError
 from kkz_eval.evaluation.checks import ask_all
 from kkz_eval.plan import Plan, Study, deviations, plan_from_json
 from kkz_eval.plan.read import plan_sha256, plan_to_json
+from kkz_eval.report.frames import kept
 from kkz_eval.report.html import figure_png, main_findings, render
 from kkz_eval.report.meta import LANGUAGES, ComparisonMeta, ExcludedPeriod, GapMeta, OutcomeMeta, ReportMeta
 from kkz_eval.report.writer import excel_csv, machine_csv
@@ -112,13 +113,14 @@ def _write_release(connection: duckdb.DuckDBPyConnection, study: Study, plan: Pl
     is_new = last == 0 or _recorded_digest(study, last) != digest
     number = last + 1 if is_new else last
     meta = report_meta(plan, number, changes)
-    findings = _findings(tables.frames, meta)
+    read = kept(tables.frames)
+    findings = _findings(read, meta)
     if is_new:
         aside = study.release_folder / f"tmp_{number}"
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(mode=0o700)
         _write_tables(connection, aside, tables)
-        _write_reports(aside, tables.frames, meta)
+        _write_reports(aside, read, meta)
         _write(aside / "plan.json", plan_to_json(plan).encode())
         record = {
             "number": number,
@@ -141,7 +143,7 @@ def _write_release(connection: duckdb.DuckDBPyConnection, study: Study, plan: Pl
         findings_de=tuple(findings["de"]),
         findings_en=tuple(findings["en"]),
         deviations=changes,
-        pictures=figure_png(tables.frames, meta, "en"),
+        pictures=figure_png(read, meta, "en"),
     )
 
 
@@ -219,6 +221,7 @@ def report_meta(plan: Plan, number: int, changes: tuple[str, ...]) -> ReportMeta
             for g in plan.gaps
         ),
         confidence=plan.estimation.confidence,
+        power=plan.looks.power if plan.looks is not None else 0.8,
         cluster=plan.estimation.cluster,
         is_synthetic=study.is_synthetic,
         software_version=software_version(),

@@ -33,11 +33,11 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "event_study": "outcome comparison estimator cohort event_time years_under_programme estimate std_error df "
         f"ci_low ci_high band_low band_high p_value {_SIZES}",
         "group_time": _EFFECT,
-        "cross_check": "outcome comparison estimator family n_outcomes estimate p_value p_wild p_placebo p_family n_draws "
-        "n_children status note plan_sha256",
-        "detectability": "outcome period year is_projected is_extrapolated n_effects years_under_programme share_of_full "
-        "information df mde_full mde_full_error mde_nonnegative mde_average mde_latest_event latest_event_time "
-        "effect_worth_knowing is_detectable p_detected n_children status note plan_sha256",
+        "cross_check": "outcome comparison estimator family n_outcomes estimate p_value p_wild p_placebo p_family "
+        "n_draws n_children status note plan_sha256",
+        "detectability": "outcome period year is_projected is_extrapolated n_effects years_under_programme "
+        "share_of_full information df mde_full mde_full_error mde_nonnegative mde_average mde_latest_event "
+        "latest_event_time effect_worth_knowing is_detectable p_detected n_children status note plan_sha256",
         "dose_response": "outcome kind shape method period year low high estimate std_error df ci_low ci_high p_value "
         "information negative_share mean_years n_effects n_children status note plan_sha256",
         "looks": "outcome period year information fraction alpha_spent z_bound t_bound estimate std_error df p_value "
@@ -106,12 +106,33 @@ def _order(value: Any) -> tuple[int, float, str]:
     return (1, 0.0, str(value))
 
 
+class KeptTables(dict[str, pd.DataFrame]):
+    """Tables whose rows are put in order once; a report reads each of them many times."""
+
+    def __init__(self, tables: Tables) -> None:
+        super().__init__(tables)
+        self.in_order: dict[str, list[Row]] = {}
+
+
+def kept(tables: Tables) -> KeptTables:
+    """The same tables, with their rows kept once read. Nobody changes these rows."""
+    return tables if isinstance(tables, KeptTables) else KeptTables(tables)
+
+
 def rows(tables: Tables, name: str) -> list[Row]:
     """The rows of a released table in a fixed order, each with every column of `COLUMNS[name]`.
 
     A table or column that was not released reads as empty: an official study has no coverage, a study without dated
     estimates no bands. The order does not depend on the order of delivery, so the report's bytes do not either.
     """
+    if isinstance(tables, KeptTables):
+        if name not in tables.in_order:
+            tables.in_order[name] = _in_order(tables, name)
+        return tables.in_order[name]
+    return _in_order(tables, name)
+
+
+def _in_order(tables: Tables, name: str) -> list[Row]:
     frame = tables.get(name)
     if frame is None or frame.empty:
         return []

@@ -43,9 +43,9 @@ def main_findings(tables: Tables, meta: ReportMeta, language: Language) -> list[
 
 
 def figure_png(tables: Tables, meta: ReportMeta, language: Language) -> dict[str, bytes]:
-    """A few pictures for other screens: participation, first years, and per primary outcome two more.
+    """A few pictures for other screens: participation, first years, and per primary outcome three more.
 
-    Those are the event study and the specification curve.
+    Those are what could be seen when, the event study and the specification curve.
     """
     charts = charts_for_screens(Wording(tables, meta, language))
     return {name: theme.png(chart) for name, chart in charts.items()}

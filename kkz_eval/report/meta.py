@@ -107,8 +107,8 @@ class ReportMeta:
     The first comparison is the main one. `main_estimator` names the rows of the main results; where an outcome has
     none, the report takes the first estimator it finds and says which. `estimators` gives the order in which methods
     stand side by side; those it does not name come last. `threshold` is the smallest number of children that may
-    appear. `cluster` says what `n_clusters` counts. `is_synthetic` puts a banner on the page: the children are
-    invented.
+    appear. `cluster` says what `n_clusters` counts, `power` in which share of cases the plan wants an effect worth
+    knowing to be found. `is_synthetic` puts a banner on the page: the children are invented.
     """
 
     study_name: str
@@ -135,6 +135,7 @@ class ReportMeta:
     gaps: tuple[GapMeta, ...] = ()
     cluster: Literal["kreis", "unit"] = "kreis"
     confidence: float = 0.95
+    power: float = 0.8
     is_synthetic: bool = False
     software_version: str = ""
 

@@ -239,6 +239,8 @@ class _Block:
         if not known:
             return []
         last = known[-1]
+        if not any(year.mde_full_error for year in known):
+            return [self.words["no_variation"]]
         sizes = {"size": self._size(last.mde_full), "error": self._size(last.mde_full_error)}
         return [self.words["error"].format(year=last.year, **sizes)]
 

@@ -75,6 +75,8 @@ _DE = {
     "untersuchten Kinder sind zusammen geschätzt.",
     "error": "Die gemessene Streuung ist selbst ungenau: Der kleinste erkennbare Effekt von {year} ({size}) hat einen "
     "Standardfehler von {error}.",
+    "no_variation": "In den Werten ist keine Schwankung der Orte über den Zufall der untersuchten Kinder hinaus zu "
+    "sehen; die Größen beruhen auf der Zahl der Kinder allein.",
     "study": "Gemessen: die Werte ohne Programm bis {last_period}; spätere Jahre sind vorausgerechnet.",
     "dose": "Jedes Jahr im Programm zählt gleich viel; erkennbare Effekte früher Jahre sind hochgerechnet.",
     "everywhere": "Jeder Ort misst in jedem Jahr, das der Plan nicht ausschließt; verglichen wird wie im ersten "
@@ -155,6 +157,8 @@ _EN = {
     "examined are estimated together.",
     "error": "The measured variation is itself inexact: the smallest effect of {year} ({size}) has a standard error of "
     "{error}.",
+    "no_variation": "The values show no variation of places beyond the chance of the children examined; the sizes rest "
+    "on the number of children alone.",
     "study": "Measured: the values without the programme up to {last_period}; later years are computed ahead.",
     "dose": "Each year under the programme counts the same; effects of early years are scaled up.",
     "everywhere": "Every place measures in every year that the plan does not exclude; compared as in the plan's first "

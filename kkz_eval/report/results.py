@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from kkz_eval.report.frames import Row, Tables, number, rows, text, whole
+from kkz_eval.report.front.records import Look, last_look, looks_of
 from kkz_eval.report.meta import OutcomeMeta, ReportMeta
 
 PRETREND_ALARM = 0.05
@@ -18,6 +19,7 @@ class Verdict(StrEnum):
 
     SEEN = "seen"
     UNWANTED = "unwanted"
+    NO_RELEVANT = "no_relevant"
     UNDECIDED = "undecided"
     CHECK_CLEAR = "check_clear"
     CHECK_ALARM = "check_alarm"
@@ -102,6 +104,15 @@ def verdict(effect: Effect | None, outcome: OutcomeMeta) -> Verdict:
     return Verdict.SEEN if below == (outcome.direction == "lower") else Verdict.UNWANTED
 
 
+def look_verdict(look: Look, outcome: OutcomeMeta) -> Verdict:
+    """The status word of a yearly look, which holds over all looks."""
+    if look.verdict == "no_relevant_effect":
+        return Verdict.NO_RELEVANT
+    if look.verdict != "effect" or look.estimate is None:
+        return Verdict.UNDECIDED
+    return Verdict.SEEN if (look.estimate < 0) == (outcome.direction == "lower") else Verdict.UNWANTED
+
+
 class Results:
     """The rows of the tables of estimates, looked up by outcome."""
 
@@ -111,6 +122,10 @@ class Results:
         every = [effect for effect in map(_effect, rows(tables, "effects")) if effect.outcome in known]
         self.effects = [effect for effect in every if not is_of_gap(effect.comparison)]
         self.of_gaps = [effect for effect in every if is_of_gap(effect.comparison)]
+        self._by_outcome: dict[str, list[Effect]] = {}
+        for effect in self.effects:
+            self._by_outcome.setdefault(effect.outcome, []).append(effect)
+        self._looks = {outcome.name: looks_of(tables, outcome.name) for outcome in meta.with_role("primary")}
         self._events = [
             row
             for row in rows(tables, "event_study")
@@ -131,16 +146,15 @@ class Results:
 
     def _summaries(self, outcome: str) -> list[Effect]:
         """One row per calculation of an outcome, those with a mean over cohorts first."""
-        found = [effect for effect in self.effects if effect.outcome == outcome and effect.is_summary]
+        found = [effect for effect in self._of(outcome) if effect.is_summary]
         return sorted(found, key=lambda effect: effect.aggregation != "overall")
+
+    def _of(self, outcome: str) -> list[Effect]:
+        return self._by_outcome.get(outcome, [])
 
     def _pick(self, outcome: str, aggregation: str) -> Effect | None:
         return self._preferred(
-            [
-                effect
-                for effect in self.effects
-                if effect.outcome == outcome and effect.aggregation == aggregation and effect.cohort is None
-            ],
+            [effect for effect in self._of(outcome) if effect.aggregation == aggregation and effect.cohort is None],
             outcome,
         )
 
@@ -162,17 +176,28 @@ class Results:
         test = self._pick(outcome, "pretest")
         return None if test is None else test.p_value
 
-    def verdict(self, outcome: OutcomeMeta) -> Verdict:
-        """The status word of an outcome's main result."""
+    def single_verdict(self, outcome: OutcomeMeta) -> Verdict:
+        """The status word of an outcome's main result by its interval alone, as if nobody had looked before."""
         return verdict(self.overall(outcome.name), outcome)
+
+    def verdict(self, outcome: OutcomeMeta) -> Verdict:
+        """The status word of an outcome: that of its yearly looks where there are some, else that of its interval."""
+        looks = self._looks.get(outcome.name, ())
+        if outcome.role != "primary" or not looks:
+            return self.single_verdict(outcome)
+        look = last_look(looks)
+        return Verdict.UNDECIDED if look is None else look_verdict(look, outcome)
+
+    def look(self, outcome: str) -> Look | None:
+        """The last yearly look that was taken; None for outcomes without looks."""
+        return last_look(self._looks.get(outcome, ()))
 
     def by_wave(self, outcome: str) -> list[Effect]:
         """Main results per adoption cohort."""
         return [
             effect
-            for effect in self.effects
-            if effect.outcome == outcome
-            and effect.aggregation == "group"
+            for effect in self._of(outcome)
+            if effect.aggregation == "group"
             and effect.cohort is not None
             and effect.comparison == self.comparison(outcome)
             and effect.estimator == self.estimator(outcome)

@@ -5,8 +5,9 @@ What belongs here: which charts other screens get. What does not: their drawing,
 
 from typing import Any
 
-from kkz_eval.report.figures import event_study, known_when, participation, specification_curve, theme
+from kkz_eval.report.figures import event_study, known_when, participation, seen_when, specification_curve, theme
 from kkz_eval.report.frames import number, rows
+from kkz_eval.report.front.records import opening_of
 from kkz_eval.report.wording import Wording
 
 
@@ -20,6 +21,9 @@ def charts_for_screens(wording: Wording) -> dict[str, Any]:
     if any(wording.horizons.values()):
         charts["known_when"] = known_when.known_when(wording.horizons, meta, language)
     for outcome in meta.with_role("primary"):
+        seen = seen_when.seen_when(opening_of(wording.tables, outcome.name), outcome, language)
+        if seen is not None:
+            charts[f"seen_when_{outcome.name}"] = seen
         events = wording.results.event_study(outcome.name)
         if any(number(row["estimate"]) is not None for row in events):
             charts[f"event_study_{outcome.name}"] = event_study.event_study(events, outcome, language)

@@ -1,19 +1,20 @@
 """The parts of the page as plain records that the templates print.
 
-What belongs here: head, participation, data and method. What does not: outcomes (outcome_parts.py), results over all
-outcomes (result_parts.py), drawing, words, HTML.
+What belongs here: head, participation, data and method. What does not: opening pages (front/), outcomes
+(outcome_parts.py), results over all outcomes (result_parts.py), drawing, words, HTML.
 """
 
 from functools import cached_property
 
 from kkz_eval.report.figures import coverage, known_when, participation
 from kkz_eval.report.frames import rows
+from kkz_eval.report.front.page import FrontParts
 from kkz_eval.report.outcome_parts import OutcomeParts
 from kkz_eval.report.parts import Figure, Printed
 from kkz_eval.report.result_parts import ResultParts
 
 
-class Sections(OutcomeParts, ResultParts):
+class Sections(FrontParts, OutcomeParts, ResultParts):
     """Builds the sections one after the other as the template asks for them."""
 
     # Head

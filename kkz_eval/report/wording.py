@@ -6,7 +6,8 @@ What belongs here: which sentence is said when. What does not: the words themsel
 from collections.abc import Iterable
 
 from kkz_eval.report.figures.theme import scale_of
-from kkz_eval.report.frames import Tables, number, rows, text, whole
+from kkz_eval.report.frames import Tables, kept, number, rows, text, whole
+from kkz_eval.report.front.records import opening_of
 from kkz_eval.report.horizon import WaveHorizon, horizons, is_fully_seen, not_yet
 from kkz_eval.report.locale import LOCALES
 from kkz_eval.report.meta import Language, OutcomeMeta, ReportMeta
@@ -21,6 +22,7 @@ class Wording:
     """Sentences on one set of released tables in one language."""
 
     def __init__(self, tables: Tables, meta: ReportMeta, language: Language) -> None:
+        tables = kept(tables)
         self.tables, self.meta, self.language = tables, meta, language
         self.words, self.form = load(language), LOCALES[language]
         self.results = Results(tables, meta)
@@ -56,26 +58,40 @@ class Wording:
 
     def findings(self) -> list[str]:
         """Three sentences: what is seen, how long children were exposed, what cannot be known yet."""
-        return [self._seen(), self._exposure(), self._later()]
+        return [self._seen(), self._exposure(), " ".join([self._later(), *self._visible()])]
 
     def _seen(self) -> str:
         primary = self.meta.with_role("primary")
         by_verdict: dict[Verdict, list[OutcomeMeta]] = {}
         for outcome in primary:
             by_verdict.setdefault(self.results.verdict(outcome), []).append(outcome)
-        if not set(by_verdict) & {Verdict.SEEN, Verdict.UNWANTED, Verdict.UNDECIDED}:
+        if not set(by_verdict) & {Verdict.SEEN, Verdict.UNWANTED, Verdict.NO_RELEVANT, Verdict.UNDECIDED}:
             return self.words("finding.none")
+        by_looks = all(self.results.look(o.name) or not self.span_of(o) for o in primary)
         parts = []
         for verdict in Verdict:
             if verdict in by_verdict:
-                named = [self._with_numbers(outcome) for outcome in by_verdict[verdict]]
+                named = [self._with_numbers(outcome, by_looks=by_looks) for outcome in by_verdict[verdict]]
                 parts.append(
                     self.words("finding.part", verdict=self.words(f"verdict.{verdict}"), list=self.shortened(named))
                 )
-        return self.words("finding.count", parts="; ".join(parts))
+        return self.words("finding.count_looks" if by_looks else "finding.count", parts="; ".join(parts))
 
-    def _with_numbers(self, outcome: OutcomeMeta) -> str:
-        name = self.quoted([outcome])[0]
+    def span_of(self, outcome: OutcomeMeta) -> str:
+        """The interval of an outcome's main result; empty where there is none."""
+        effect = self.results.overall(outcome.name)
+        return "" if effect is None else self.span(effect, outcome)
+
+    def _with_numbers(self, outcome: OutcomeMeta, *, by_looks: bool) -> str:
+        name, look = self.quoted([outcome])[0], self.results.look(outcome.name)
+        if by_looks and look is not None and look.estimate is not None:
+            if look.low is None or look.high is None:
+                return name
+            scale = scale_of(outcome)
+            return self.words(
+                "finding.numbers", outcome=name, value=self.value(look.estimate, outcome), unit=self.unit(outcome),
+                span=self.form.interval(look.low * scale.factor, look.high * scale.factor, scale.decimals),
+            )  # fmt: skip
         effect = self.results.overall(outcome.name)
         if effect is None or effect.estimate is None or not effect.has_interval:
             return name
@@ -116,6 +132,22 @@ class Wording:
         sentence = "; ".join(said)
         return sentence[0].upper() + sentence[1:] + "."
 
+    def _visible(self) -> list[str]:
+        """From which year an effect worth knowing can be recognised; empty for releases and plans that do not say."""
+        since: dict[tuple[int, str], list[OutcomeMeta]] = {}
+        for outcome in self.meta.with_role("primary"):
+            opening = opening_of(self.tables, outcome.name)
+            first = opening.first_detectable
+            if opening.worth is None:
+                continue
+            key = "not" if first is None else "from" if first.is_projected else "since"
+            since.setdefault(((first or opening.years[-1]).year, key), []).append(outcome)
+        said = [
+            self.words(f"finding.visible_{key}", list=self.shortened(self.quoted(found)), year=year)
+            for (year, key), found in sorted(since.items(), key=lambda entry: (entry[0][1] == "not", entry[0]))
+        ]
+        return [self.words("finding.visible", list=self.form.join(said))] if said else []
+
     def _is_past(self, wave: WaveHorizon) -> bool:
         """Whether the first fully exposed cohort could already be in the data."""
         return wave.full_year is not None and wave.full_year <= self.meta.as_of.year
@@ -131,7 +163,11 @@ class Wording:
 
     def seen(self, outcome: OutcomeMeta) -> str:
         """What is seen for an outcome, worded with the interval."""
-        return self._sentence(str(self.results.verdict(outcome)), self.results.overall(outcome.name), outcome)
+        single, verdict = self.results.single_verdict(outcome), self.results.verdict(outcome)
+        said = self._sentence(str(single), self.results.overall(outcome.name), outcome)
+        if verdict == single or self.results.look(outcome.name) is None:
+            return said
+        return f"{said} {self.words('sentence.look_differs', verdict=self.words(f'verdict.{verdict}'))}"
 
     def seen_briefly(self, outcome: OutcomeMeta) -> str:
         """The numbers alone where the word beside them says the rest; otherwise the whole sentence."""

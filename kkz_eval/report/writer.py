@@ -16,8 +16,10 @@ from kkz_eval.report.frames import is_empty
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
-def _plain(value: Any) -> str:
+def _plain(value: Any) -> str:  # noqa: PLR0911  (one kind of value a line)
     """A value with a decimal point and ISO dates; empty for nothing."""
+    if type(value) is str:  # most values; the rest of the questions take their time
+        return value
     if is_empty(value):
         return ""
     if isinstance(value, bool) or type(value).__name__ == "bool_":  # NumPy's own bool is not a bool

@@ -79,7 +79,7 @@ SELECT
     cohort,
     period,
     event_time,
-    label,
+    COALESCE(label, '') AS label,
     CASE WHEN NOT is_small THEN estimate END AS estimate,
     CASE WHEN NOT is_small THEN std_error END AS std_error,
     CASE WHEN NOT is_small THEN df END AS df,

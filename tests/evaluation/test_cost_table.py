@@ -29,7 +29,7 @@ def plan_of(**changes: object) -> Plan:
 def table(effects: dict[tuple[str, str], tuple[float, float]], plan: Plan | None = None) -> pd.DataFrame:
     """Rows for stored effects {(outcome, aggregation): (estimate, std_error)} with 12 degrees of freedom."""
     connection = in_memory()
-    for schema in ("estimates", "reference"):
+    for schema in ("estimates", "reference", "horizon"):
         connection.execute(f"CREATE SCHEMA {schema}")
     columns = ", ".join(f"{column.name} {kind}" for column, kind in ESTIMATE_COLUMNS)
     connection.execute(f"CREATE TABLE estimates.{PRIMARY} ({columns})")
@@ -40,6 +40,10 @@ def table(effects: dict[tuple[str, str], tuple[float, float]], plan: Plan | None
             [outcome, aggregation, estimate, std_error],
         )
     references(connection)
+    connection.execute(
+        "CREATE TABLE horizon.detectability AS SELECT 'german_insufficient' AS outcome, unnest([2024, 2025]) AS period,"
+        " unnest([FALSE, TRUE]) AS is_projected, unnest([0.02, 0.01]) AS mde_full"
+    )
     rows = list(cost_rows(connection, plan or plan_of()))
     return pd.DataFrame(rows, columns=[column.name for column, _ in COST_COLUMNS])
 
@@ -86,6 +90,12 @@ def test_cost_per_child_and_case_by_hand() -> None:
     assert row["acceptability"] == pytest.approx(stats.t.cdf((0.05 - per_child / 5000) / 0.01, 12), rel=1e-6)
     assert row["detectable_effect"] is None
     assert "grant of 30,000" in row["source_en"]
+
+
+def test_the_detectable_effect_is_that_of_the_data_so_far_not_of_years_to_come() -> None:
+    rows = table({("german_insufficient", "fully_exposed"): (-0.04, 0.01)})
+    assert chosen(rows, "german_insufficient")["detectable_effect"] == 0.02
+    assert pd.isna(chosen(rows, "u8_u9_complete")["detectable_effect"])
 
 
 def test_both_readings_and_three_rates_stand_beside_the_plans_choice() -> None:

@@ -69,7 +69,7 @@ def test_running_again_takes_no_look_twice(plan: Plan) -> None:
     assert first.equals(again)
 
 
-def test_a_plan_without_looks_still_says_what_can_be_seen_when(plan: Plan) -> None:
+def test_a_plan_without_looks_still_says_what_can_be_seen_when() -> None:
     without = small_plan(looks=None)
     connection = small_study(without)
     years, _, looks = (made(connection, without, name) for name in TABLES)

@@ -11,10 +11,10 @@ from scipy import stats
 
 from kkz_eval.cells.panel import CellPanel
 from kkz_eval.errors import EstimationError
+from kkz_eval.evaluation.look_chances import LookYear, chances
 from kkz_eval.evaluation.planning import plan_horizon
 from kkz_eval.evaluation.planning_assumptions import SHARES, Assumed, assumptions_of
 from kkz_eval.evaluation.planning_cells import CellFile, read_cells, untreated_cells
-from kkz_eval.evaluation.planning_looks import LookYear, chances
 from kkz_eval.evaluation.planning_places import Places, places_of, reference_tables
 from kkz_eval.evaluation.planning_result import PlannedOutcome
 from kkz_eval.evaluation.run import specification_of

@@ -124,7 +124,7 @@ def test_cells_from_a_file_replace_assumptions(plan_file: Path, tmp_path: Path) 
     """A table that names the cells. Six places differ only six times over five years, too few for that lag."""
     units = ("05111000", "05112000", "05113000", "05114000", "05116000", "05117000")
     rows = [
-        f"{unit};{year};400;{80 + (7 * i + 3 * year + i * year) % 23}"
+        f"{unit};{year};400;{40 + (37 * i * i + 11 * year * (i + 1)) % 97}"
         for i, unit in enumerate(units)
         for year in range(2006, 2012)
     ]
@@ -135,6 +135,17 @@ def test_cells_from_a_file_replace_assumptions(plan_file: Path, tmp_path: Path) 
     assert "beyond the lags measured" in text
     assert "has a standard error of" in text
     assert "Assumed" not in text
+
+
+def test_places_that_do_not_vary_are_called_so(plan_file: Path, tmp_path: Path) -> None:
+    """The same share everywhere and always: nothing but the chance of the children examined is left."""
+    units = ("05111000", "05112000", "05113000", "05114000", "05116000", "05117000")
+    rows = [f"{unit},{year},400,80" for unit in units for year in range(2006, 2012)]
+    file = tmp_path / "cells.csv"
+    file.write_text("\n".join(["unit,period,n,total", *rows]) + "\n", encoding="utf-8")
+    text = horizon(plan_file, "--outcome", EXAM, "--from-cells", file)
+    assert "show no variation of places beyond the chance of the children examined" in text
+    assert "standard error of" not in text
 
 
 @pytest.mark.parametrize(

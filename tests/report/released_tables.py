@@ -6,6 +6,7 @@ import re
 from datetime import date
 
 import pandas as pd
+from opening_tables import opening_tables
 
 from kkz_eval.report.figures.tiles import TILES
 from kkz_eval.report.frames import COLUMNS
@@ -334,5 +335,6 @@ def released(seed: int = 7) -> dict[str, pd.DataFrame]:
         "event_study": _event_study(rng),
         "group_time": _frame("group_time", []),
         "cross_check": _cross_check(rng),
+        **opening_tables(),
         "dictionary": _dictionary(),
     }

@@ -157,7 +157,8 @@ def pictures() -> dict[str, bytes]:
 
 def test_pictures_for_other_screens(pictures: dict[str, bytes]) -> None:
     assert list(pictures) == [
-        "participation", "known_when", "event_study_german_insufficient", "specification_curve_german_insufficient",
+        "participation", "known_when", "seen_when_german_insufficient", "event_study_german_insufficient",
+        "specification_curve_german_insufficient",
     ]  # fmt: skip
     assert all(content.startswith(b"\x89PNG") for content in pictures.values())
 

@@ -126,7 +126,7 @@ def test_placebo_is_labelled_as_a_check(pages: dict[Language, str]) -> None:
 
 
 def test_sections_stand_in_their_order(pages: dict[Language, str]) -> None:
-    order = ["participation", "known", "data", "primary", "secondary", "placebo", "effects", "gaps", "not-yet",
+    order = ["front", "participation", "known", "data", "primary", "secondary", "placebo", "effects", "gaps", "not-yet",
              "reading", "method", "deviations", "dictionary"]  # fmt: skip
     found = re.findall(r'<section id="([a-z-]+)"', pages["en"])
     assert found == order

@@ -1,4 +1,4 @@
-"""All words of the report, two files per language.
+"""All words of the report, three files per language.
 
 What belongs here: wording and its lookup. What does not: numbers, rules and layout.
 """
@@ -58,6 +58,6 @@ def load(language: Language) -> Texts:
     """The words of one language."""
     folder = resources.files(__package__)
     words: dict[str, str] = {}
-    for name in (language, f"{language}_calculations"):
+    for name in (language, f"{language}_calculations", f"{language}_front"):
         words |= _flat(tomllib.loads(folder.joinpath(f"{name}.toml").read_text(encoding="utf-8")))
     return Texts(language, words)

@@ -8,10 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kkz_eval.evaluation.monitor import GROWTH, alpha_of
 from kkz_eval.horizon.detectability import detected_by_year
 from kkz_eval.horizon.spending import cumulative_alpha, z_bounds
+from kkz_eval.plan.horizon import Looks
 from kkz_eval.plan.model import Outcome, Plan
+
+#: A plan without looks still gets its table of detectability, under these settings.
+UNPLANNED = Looks(first=2016, last=2035)
+#: Growth of information from which a year is a new look (as in horizon.spending).
+GROWTH = 1.001
 
 
 @dataclass(frozen=True)
@@ -22,6 +27,17 @@ class LookYear:
     year: int
     information: float
     df: float
+
+
+def look_settings(plan: Plan) -> Looks:
+    """The plan's looks, or the settings of a plan that has none."""
+    return plan.looks or UNPLANNED
+
+
+def alpha_of(plan: Plan, outcome: Outcome) -> float:
+    """Total error of one outcome's looks: shared equally among primary outcomes, undivided for each of the others."""
+    n_primary = sum(one.role == "primary" for one in plan.outcomes)
+    return look_settings(plan).alpha / (n_primary if outcome.role == "primary" else 1)
 
 
 def chances(rows: Sequence[LookYear], plan: Plan, outcome: Outcome, effect: float) -> dict[int, float]:
