@@ -14,7 +14,7 @@ TABLES = ("horizon.detectability", "horizon.dose_response", "horizon.looks")
 
 @pytest.fixture(scope="module")
 def plan() -> Plan:
-    return small_plan()
+    return small_plan(looks={"first": 2016, "last": 2027, "spending": "obrien_fleming"})
 
 
 def test_the_slope_finds_the_effect_of_full_exposure_and_the_looks_cross(plan: Plan) -> None:
