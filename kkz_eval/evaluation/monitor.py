@@ -21,6 +21,7 @@ from kkz_eval.evaluation.run import ADJUSTS, specification_of
 from kkz_eval.evaluation.study_cells import StudyCells
 from kkz_eval.horizon.detectability import HorizonYear, MdeOptions
 from kkz_eval.horizon.dose_slope import DoseBin, DoseSlope, dose_curve, effects_of
+from kkz_eval.horizon.exposure import SHAPES, THRESHOLD_YEARS
 from kkz_eval.horizon.outcome_horizon import Horizon, HorizonOptions, horizon
 from kkz_eval.horizon.placebo import PlaceboStudy, placebo_study
 from kkz_eval.horizon.placebo_draws import PlaceboAdoptions, placebo_adoptions
@@ -53,14 +54,18 @@ def monitored(cells: StudyCells, plan: Plan, outcome: Outcome) -> Monitored:
     """The horizon of one outcome in the first comparison. Raises EstimationError when there is none."""
     panel, options = monitored_cells(cells, plan, outcome)
     settings = look_settings(plan)
+    full_years = cells.full_years(outcome.name)
     found = horizon(
         panel,
         cells.years_under_programme(outcome.name),
         options,
-        full_years=cells.full_years(outcome.name),
+        full_years=full_years,
         last_year=max(settings.projected_to - outcome.measured_months // 12, int(panel.periods[-1])),
         settings=HorizonOptions(
-            mde=MdeOptions(alpha=settings.alpha, power=settings.power), strata=size_classes(len(panel.units))
+            mde=MdeOptions(alpha=settings.alpha, power=settings.power),
+            strata=size_classes(len(panel.units)),
+            # A window of up to three years has no years beyond the third.
+            shapes=tuple(shape for shape in SHAPES if shape != "threshold" or full_years > THRESHOLD_YEARS),
         ),
     )
     return Monitored(outcome, panel, options, found)

@@ -84,3 +84,13 @@ def test_one_treated_place_is_not_estimable_with_a_reason(plan: Plan) -> None:
     assert (years["status"] == "not estimable").all()
     assert years["note"].str.len().min() > 10
     assert looks["ci_low"].isna().all()
+
+
+def test_an_outcome_of_early_childhood_has_no_threshold_of_three_years(plan: Plan) -> None:
+    connection = small_study(plan)
+    connection.execute("UPDATE reference.exposure SET full_years = 2.5, years_under_programme = "
+                       "least(years_under_programme, 2.5)")  # fmt: skip
+    years, slopes, looks = (made(connection, plan, name) for name in TABLES)
+    assert years["mde_full"].notna().all()
+    assert set(slopes.query("kind == 'slope'")["shape"]) == {"linear", "square_root"}
+    assert looks["verdict"].notna().any()

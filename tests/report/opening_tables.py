@@ -45,6 +45,7 @@ def _looks() -> pd.DataFrame:
                 continue
             wide = 1 + 2.0 * (2025 - year)
             row: dict[str, object] = {"outcome": name, "period": year, "year": year, "estimate": estimate,
+                                      "z_bound": None if year == 2016 else 2.0 * (14 / (year - 2011)) ** 0.5,
                                       "reported_estimate": estimate * 1.1, "power_planned": 0.1}  # fmt: skip
             if year == 2016:
                 records.append({**row, "status": "no look", "note": "too early"})

@@ -129,14 +129,18 @@ def test_a_size_is_never_shown_as_nothing(tables: Frames) -> None:
     assert _front(tables, SOPESS).size_after(0.004) == "0,004 Punkten"
 
 
-# 3 what is seen
-
-
 def test_an_effect_with_the_look_at_which_it_was_strong_enough(tables: Frames) -> None:
     said = " ".join(_front(tables, GERMAN).seen())
     assert "4,5 Prozentpunkte weniger" in said and "−6,8 bis −2,2" in said and "gewünschte Richtung" in said
     assert "dies ist Blick 7 von 9" in said and "zum ersten Mal 2023" in said
     assert "zwischen −3,6 und −5,0 Prozentpunkten" in said
+
+
+def test_looks_that_share_the_error_evenly_are_not_called_strict_early(tables: Frames) -> None:
+    assert any("brauchen frühe Blicke viel stärkere Belege" in said for said in _front(tables, GERMAN).seen())
+    even = _front(_with(tables, "looks", {"outcome": GERMAN}, z_bound=2.4), GERMAN).seen()
+    assert any("braucht jeder Blick stärkere Belege" in said for said in even)
+    assert not any("frühe Blicke" in said for said in even)
 
 
 def test_undecided_says_what_the_range_includes_and_what_is_to_come(tables: Frames) -> None:
@@ -331,9 +335,6 @@ def test_any_single_missing_table_leaves_a_page_without_blanks(tables: Frames) -
         found = changes(front)
         said = [*front.exposure(), *front.visible(), *front.seen(), *front.money(), found.intro, *found.depends]
         assert all(said) and not re.search(r"\bNone\b|\bnan\b|[{}]", " ".join(said)), name
-
-
-# The picture
 
 
 def _layers(tables: Frames, kind: str) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:

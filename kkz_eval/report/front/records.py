@@ -30,7 +30,8 @@ class Look:
     """One yearly look: effect of a whole early childhood and its interval that is valid over all looks.
 
     `verdict` is empty and the interval None where no look was taken; `without_negative` is the estimate by the slope
-    without negative weights; `power_left` the chance to find the effect worth knowing at the last planned look.
+    without negative weights; `power_left` the chance to find the effect worth knowing at the last planned look;
+    `bound` what the statistic must pass.
     """
 
     year: int
@@ -41,6 +42,7 @@ class Look:
     has_crossed: bool
     without_negative: float | None
     power_left: float | None
+    bound: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,7 @@ def looks_of(tables: Tables, outcome: str) -> tuple[Look, ...]:
             has_crossed=flag(row["has_crossed"]),
             without_negative=number(row["reported_estimate"]),
             power_left=number(row["power_planned"]),
+            bound=number(row["z_bound"]),
         )
         for year, row in sorted(found, key=lambda entry: entry[0])
     )

@@ -17,6 +17,8 @@ WHOLE = 0.995
 """A share of the full time from which it is called whole: the rest is less than two weeks."""
 _FUTILE = 0.2
 _MOST_DECIMALS = 5
+_STRICTER = 1.2
+"""Early looks are called far stricter where the first bound exceeds the last one by this factor."""
 _YEARS = re.compile(r"years (\d{4}) to (\d{4})")
 
 
@@ -203,6 +205,9 @@ class FrontWords:
             said = [self._said("seen", "look", n=years.index(look.year) + 1, total=len(years))]
         else:
             said = [self._said("seen", "look_alone")]
+        bounds = [entry.bound for entry in self.opening.looks if entry.bound is not None]
+        is_early = len(bounds) > 1 and bounds[0] > _STRICTER * bounds[-1]
+        said.append(self._said("seen", "strict_early" if is_early else "strict_evenly"))
         crossed = next((entry.year for entry in self.opening.looks if entry.has_crossed), None)
         if crossed is not None and look.verdict == "effect":
             said.append(self._said("seen", "crossed", year=crossed))
