@@ -88,7 +88,7 @@ def test_cost_per_child_and_case_by_hand() -> None:
     assert (row["set_low"], row["set_high"]) == pytest.approx((per_child / (0.05 + half), per_child / (0.05 - half)))
     assert row["break_even_effect"] == pytest.approx(per_child / 5000, rel=1e-6)
     assert row["acceptability"] == pytest.approx(stats.t.cdf((0.05 - per_child / 5000) / 0.01, 12), rel=1e-6)
-    assert row["detectable_effect"] is None
+    assert row["detectable_effect"] == 0.02
     assert "grant of 30,000" in row["source_en"]
 
 
