@@ -25,11 +25,11 @@ contracts: setup
 	$(BIN)/lint-imports
 
 pytest: setup
-	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile
+	OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -m "not slow" -n 2 --dist loadfile  # two processes share the cores
 
 # Seeded simulations that take minutes.
 test-slow: setup
-	$(BIN)/pytest -m slow
+	OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -m slow
 
 # The built wheel in an empty environment, away from the project, runs the demo.
 test-wheel: setup
