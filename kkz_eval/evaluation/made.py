@@ -8,6 +8,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 
 import duckdb
 
@@ -127,58 +128,15 @@ def _estimates(estimator: Estimator) -> MadeTable:
     return MadeTable(f"estimates.{estimator}", grain, ESTIMATE_COLUMNS, INPUTS, rows)
 
 
-def _gap_estimates(connection: duckdb.DuckDBPyConnection, plan: Plan) -> Iterable[Row]:
-    from kkz_eval.evaluation.run import gap_estimates  # noqa: PLC0415
+def _rows(module: str, function: str) -> Callable[[duckdb.DuckDBPyConnection, Plan], Iterable[Row]]:
+    """A function of a module beside this one, imported only when rows are asked for: pandas is slow to import."""
 
-    return gap_estimates(connection, plan)
+    def rows(connection: duckdb.DuckDBPyConnection, plan: Plan) -> Iterable[Row]:
+        make: Callable[[duckdb.DuckDBPyConnection, Plan], Iterable[Row]]
+        make = getattr(import_module(f"kkz_eval.evaluation.{module}"), function)
+        return make(connection, plan)
 
-
-def _cross_check_rows(connection: duckdb.DuckDBPyConnection, plan: Plan) -> Iterable[Row]:
-    from kkz_eval.evaluation.cross_check import cross_check_rows  # noqa: PLC0415
-
-    return cross_check_rows(connection, plan)
-
-
-def _detectability_rows(connection: duckdb.DuckDBPyConnection, plan: Plan) -> Iterable[Row]:
-    from kkz_eval.evaluation.monitor import detectability_rows  # noqa: PLC0415
-
-    return detectability_rows(connection, plan)
-
-
-def _dose_response_rows(connection: duckdb.DuckDBPyConnection, plan: Plan) -> Iterable[Row]:
-    from kkz_eval.evaluation.monitor import dose_response_rows  # noqa: PLC0415
-
-    return dose_response_rows(connection, plan)
-
-
-def _placebo_rows(connection: duckdb.DuckDBPyConnection, plan: Plan) -> Iterable[Row]:
-    from kkz_eval.evaluation.monitor import placebo_rows  # noqa: PLC0415
-
-    return placebo_rows(connection, plan)
-
-
-def _look_rows(connection: duckdb.DuckDBPyConnection, plan: Plan) -> Iterable[Row]:
-    from kkz_eval.evaluation.look_rows import look_rows  # noqa: PLC0415
-
-    return look_rows(connection, plan)
-
-
-def _early_signal_rows(connection: duckdb.DuckDBPyConnection, plan: Plan) -> Iterable[Row]:
-    from kkz_eval.evaluation.early_signal import early_signal_rows  # noqa: PLC0415
-
-    return early_signal_rows(connection, plan)
-
-
-def _cost_rows(connection: duckdb.DuckDBPyConnection, plan: Plan) -> Iterable[Row]:
-    from kkz_eval.evaluation.cost_table import cost_rows  # noqa: PLC0415
-
-    return cost_rows(connection, plan)
-
-
-def _sensitivity_rows(connection: duckdb.DuckDBPyConnection, plan: Plan) -> Iterable[Row]:
-    from kkz_eval.evaluation.sensitivity import sensitivity_rows  # noqa: PLC0415
-
-    return sensitivity_rows(connection, plan)
+    return rows
 
 
 _ALL = (
@@ -188,49 +146,49 @@ _ALL = (
         "Whether gaps between groups of children close: one row per outcome, group or gap, and summary.",
         ESTIMATE_COLUMNS,
         INPUTS,
-        _gap_estimates,
+        _rows("run", "gap_estimates"),
     ),
     MadeTable(
         "estimates.cross_check",
         "One row per outcome: how likely the main result is by chance, measured in other ways and for many outcomes.",
         CROSS_CHECK_COLUMNS,
         INPUTS,
-        _cross_check_rows,
+        _rows("cross_check", "cross_check_rows"),
     ),
     MadeTable(
         "horizon.detectability",
         "One row per outcome and period: the smallest effects that could be told from chance, seen and to come.",
         DETECTABILITY_COLUMNS,
         INPUTS,
-        _detectability_rows,
+        _rows("monitor", "detectability_rows"),
     ),
     MadeTable(
         "horizon.dose_response",
         "One row per outcome, kind, shape, method, period and bin: effects by years under the programme.",
         DOSE_RESPONSE_COLUMNS,
         INPUTS,
-        _dose_response_rows,
+        _rows("monitor", "dose_response_rows"),
     ),
     MadeTable(
         "horizon.placebo_adoption",
         "One row per primary outcome: fake adoptions among places that never took part, beside the variance formula.",
         PLACEBO_COLUMNS,
         INPUTS,
-        _placebo_rows,
+        _rows("monitor", "placebo_rows"),
     ),
     MadeTable(
         "horizon.looks",
         "One row per primary outcome and period: the yearly look, its bound and its interval.",
         LOOK_COLUMNS,
         ("horizon.detectability", "horizon.dose_response", "plan.document"),
-        _look_rows,
+        _rows("look_rows", "look_rows"),
     ),
     MadeTable(
         "horizon.early_signal",
         "What the exam says about outcomes at school before they are due: one row per outcome, span, kind and cohort.",
         EARLY_SIGNAL_COLUMNS,
         (*INPUTS, "cells.linked_moment"),
-        _early_signal_rows,
+        _rows("early_signal", "early_signal_rows"),
     ),
     MadeTable(
         "horizon.cost",
@@ -245,14 +203,14 @@ _ALL = (
             "reference.unit",
             "plan.document",
         ),
-        _cost_rows,
+        _rows("cost_table", "cost_rows"),
     ),
     MadeTable(
         "horizon.sensitivity",
         "One row per primary outcome, threat and assumption: what would change the conclusion.",
         SENSITIVITY_COLUMNS,
         SENSITIVITY_INPUTS,
-        _sensitivity_rows,
+        _rows("sensitivity", "sensitivity_rows"),
     ),
 )
 #: Every table that Python computes from others, by name.
