@@ -72,3 +72,19 @@ def test_the_primary_outcome_has_a_bounded_cost_per_case(demo: Study) -> None:
     assert row["set_kind"] == "bounded"
     assert 0 < row["set_low"] < row["cost_per_case"] < row["set_high"]
     assert row["break_even_effect"] < row["averted"]
+
+
+@pytest.mark.parametrize("outcome", ["german_insufficient", "sopess_flagged", "u8_u9_complete"])
+def test_the_last_look_finds_the_planted_effect_of_full_exposure_within_its_interval(demo: Study, outcome: str) -> None:
+    truth = pd.read_csv(demo.root / "truth.csv").query("years_of_exposure == 'full'").set_index("outcome")["effect"]
+    looks = released(demo, "looks").query("status == 'estimated'")
+    last = looks[looks["outcome"] == outcome].iloc[-1]
+    assert last["ci_low"] <= truth[outcome] <= last["ci_high"]
+    assert last["verdict"] == "effect"
+
+
+@pytest.mark.parametrize("table", ["detectability", "dose_response", "placebo_adoption", "sensitivity", "cross_check"])
+def test_the_job_fills_the_tables_of_the_horizon_for_every_primary_outcome(demo: Study, table: str) -> None:
+    rows = released(demo, table)
+    estimated = set(rows.loc[rows["status"] == "estimated", "outcome"])
+    assert {"german_insufficient", "sopess_flagged", "u8_u9_complete"} <= estimated
