@@ -8,7 +8,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -79,20 +79,6 @@ def _sweep(work: Path) -> None:
         number = folder.name.split("_")[1]
         if number.isdigit() and not Path(f"/proc/{number}").exists() and Path("/proc").exists():
             shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def transaction(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """All or nothing."""
-    con.execute("BEGIN TRANSACTION")
-    try:
-        yield
-        con.execute("COMMIT")
-    except BaseException:
-        # The database may have ended the transaction itself; the ledger tells on the next run whether it was stored.
-        with suppress(duckdb.Error):
-            con.execute("ROLLBACK")
-        raise
 
 
 @contextmanager

@@ -12,9 +12,10 @@ import duckdb
 
 from kkz_eval.errors import DeliveryError
 from kkz_eval.intake import ledger
-from kkz_eval.intake.arrival import admitted_file, file_sha256, safe_errors, transaction
+from kkz_eval.intake.arrival import admitted_file, file_sha256, safe_errors
 from kkz_eval.intake.ledger import OFFICIAL_SOURCE, DeliveryReport
 from kkz_eval.intake.official import read_official
+from kkz_eval.warehouse.transaction import transaction
 
 
 class Figure(Protocol):

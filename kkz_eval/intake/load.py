@@ -10,7 +10,7 @@ import duckdb
 
 from kkz_eval.errors import DeliveryError
 from kkz_eval.intake import ledger
-from kkz_eval.intake.arrival import admitted_file, file_sha256, passing_folder, safe_errors, transaction, year_of
+from kkz_eval.intake.arrival import admitted_file, file_sha256, passing_folder, safe_errors, year_of
 from kkz_eval.intake.contract import Contract
 from kkz_eval.intake.figures import deliver_official
 from kkz_eval.intake.formats import read_text_table
@@ -18,6 +18,7 @@ from kkz_eval.intake.formats.table import TextTable
 from kkz_eval.intake.ledger import DeliveryReport
 from kkz_eval.intake.rules import quoted
 from kkz_eval.intake.validate import Keys, Situation, Verdict, drop_temporary, judge, load_text, stored_columns
+from kkz_eval.warehouse.transaction import transaction
 
 __all__ = ["DeliveryReport", "check", "deliver", "deliver_official"]
 
